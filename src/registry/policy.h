@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* What the configuration says about a registration zone, and what peers may cost. Plain values: filled by
+ * config/, read by the registry and by the request's checks. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "dns/name.h"
+#include "util/address.h"
+#include "util/time.h"
+
+enum ptr_policy {
+        PTR_POLICY_ALLOWED_NETS, /* any claimed address inside allowed-nets may get a PTR */
+        PTR_POLICY_SOURCE,       /* only an address that a request came from */
+};
+
+struct string_list {
+        char **items; /* owned */
+        size_t n_items;
+};
+
+struct name_list {
+        struct dns_name *items; /* owned */
+        size_t n_items;
+};
+
+struct zone_policy {
+        struct dns_name zone;
+        uint32_t max_key_ttl_sec;
+        uint32_t max_addr_ttl_sec;
+        uint32_t min_addr_ttl_sec;
+        struct string_list reserved_names; /* exact labels or globs, lower case; on top of the built-in list */
+        struct prefix_list allowed_nets;   /* never empty after parsing: the default is filled in */
+        struct prefix_list query_nets;     /* likewise: default allowed-nets */
+        struct prefix_list updates_from;   /* empty: known names may update from everywhere */
+        bool allow_any_addr;
+        enum ptr_policy ptr_policy;
+        uint32_t max_names;            /* 0 = no limit */
+        uint32_t max_names_per_source; /* 0 = no limit */
+        uint32_t max_records_per_name;
+        uint32_t algorithms; /* bit 1 << enum dns_algorithm */
+};
+
+#define ZONE_POLICY_MAX_KEY_TTL_SEC  (4320 * 3600)
+#define ZONE_POLICY_MAX_ADDR_TTL_SEC 3600
+#define ZONE_POLICY_MIN_ADDR_TTL_SEC 30
+#define ZONE_POLICY_MAX_RECORDS      16
+
+/* `limits` of the configuration: bounds for all peers together. */
+struct peer_limits {
+        uint32_t connections;
+        uint32_t connections_per_source;
+        uint32_t message_bytes;
+        uint32_t rrs_per_message;
+        uint32_t in_flight_per_connection;
+        uint32_t unread_output; /* bytes */
+        usec_t message_timeout_usec;
+        usec_t idle_timeout_usec;
+        uint32_t updates_per_second_per_source;
+        uint32_t verifications_per_second; /* 0 = half of what the machine measures at start */
+        uint32_t unknown_name_share;       /* per cent of verifications_per_second */
+        uint32_t new_names_per_minute_per_source;
+        uint32_t waiting;
+        struct prefix_list exempt_nets;
+};
+
+#define PEER_LIMITS_DEFAULT                                                                                  \
+        ((struct peer_limits){                                                                               \
+                .connections = 4096,                                                                         \
+                .connections_per_source = 256,                                                               \
+                .message_bytes = 8192,                                                                       \
+                .rrs_per_message = 64,                                                                       \
+                .in_flight_per_connection = 32,                                                              \
+                .unread_output = 64 * 1024,                                                                  \
+                .message_timeout_usec = 5 * USEC_PER_SEC,                                                    \
+                .idle_timeout_usec = 15 * USEC_PER_SEC,                                                      \
+                .updates_per_second_per_source = 100,                                                        \
+                .verifications_per_second = 0,                                                               \
+                .unknown_name_share = 25,                                                                    \
+                .new_names_per_minute_per_source = 60,                                                       \
+                .waiting = 10000,                                                                            \
+        })
+
+/* A policy with the defaults of a zone. */
+void zone_policy_init(struct zone_policy *policy, const struct dns_name *zone);
+/* Fills allowed-nets (loopback, RFC 1918, fc00::/7) and query-nets where they were left empty. 0, -ENOMEM. */
+int zone_policy_complete(struct zone_policy *policy);
+void zone_policy_clear(struct zone_policy *policy);
+
+void string_list_clear(struct string_list *list);
+int string_list_add(struct string_list *list, const char *string); /* copies; 0 or -ENOMEM */
+void name_list_clear(struct name_list *list);
+int name_list_add(struct name_list *list, const struct dns_name *name);
+
+/* Is this label reserved: by the built-in list, by the configuration, or as the server's own name (the first
+ * label of server_name, when that lies in the zone; may be NULL). */
+bool zone_policy_reserves(const struct zone_policy *policy, const struct dns_name *name,
+                          const struct dns_name *server_name);
