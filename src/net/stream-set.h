@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* DNS over TCP, the server's side (RFC 7766): listening sockets and all their connections in one epoll set
+ * that is one sd-event source, at most 64 events and 5 ms a turn. Messages are framed by two octets of
+ * length, may be pipelined, and are answered in any order. Knows nothing of what a message says.
+ *
+ * Everything a peer can make us hold is bounded by struct stream_limits. Deadlines are per message, never per
+ * octet: a message has message_timeout from its first octet (its length) to its last, and a reply has as long
+ * to be taken by the peer; a connection with nothing under way has idle_timeout. One that waits for our own
+ * answer has no deadline.
+ *
+ * A connection is known to the outside by an id, never by a pointer: connections die while requests wait. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <systemd/sd-event.h>
+
+#include "net/peer.h"
+#include "util/address.h"
+#include "util/macro.h"
+#include "util/time.h"
+
+struct stream_limits {
+        uint32_t connections;            /* in all; one prefix takes at most half of them */
+        uint32_t connections_per_source; /* a source is a /32 or /128; sums also at /64 and /56 (four times,
+                                            eight times as many) */
+        uint32_t message_bytes;          /* a longer one closes the connection */
+        uint32_t in_flight;     /* messages of one connection that wait for an answer; then we read no more */
+        uint32_t unread_output; /* octets of answers a peer has not taken; then we read no more */
+        usec_t message_timeout_usec;
+        usec_t idle_timeout_usec;
+        struct prefix_list exempt_nets; /* sources without a bound of their own; copied */
+};
+
+#define STREAM_LIMITS_DEFAULT                                                                                \
+        ((struct stream_limits){                                                                             \
+                .connections = 4096,                                                                         \
+                .connections_per_source = 256,                                                               \
+                .message_bytes = 8192,                                                                       \
+                .in_flight = 32,                                                                             \
+                .unread_output = 64 * 1024,                                                                  \
+                .message_timeout_usec = 5 * USEC_PER_SEC,                                                    \
+                .idle_timeout_usec = 15 * USEC_PER_SEC,                                                      \
+        })
+
+struct stream_id {
+        uint32_t index;
+        uint32_t generation; /* 0 belongs to no connection */
+};
+
+struct stream_set;
+
+struct stream_set_ops {
+        /* A whole message, at most message_bytes long; the bytes are the set's, and gone when this returns.
+         * 0: the message is answered, now or later, by exactly one stream_set_reply() or stream_set_done().
+         * Negative: the connection is closed without an answer. May call anything of the set but its free. */
+        int (*on_message)(void *userdata, struct stream_id id, const uint8_t *message, size_t size,
+                          const struct net_peer *peer);
+        /* After stream_set_drain(): no connection is left. May be NULL. May free the set. */
+        void (*on_drained)(void *userdata);
+};
+
+struct stream_statistics {
+        uint32_t connections; /* now */
+        uint64_t accepted;
+        uint64_t refused; /* closed at once: a bound of the source was reached */
+        uint64_t evicted; /* closed to make room */
+        uint64_t timeouts;
+        uint64_t messages;
+        uint64_t replies_dropped; /* for connections that were gone */
+};
+
+/* "ops" is a constant of the caller; limits are copied. 0 or -errno. */
+int stream_set_new(sd_event *event, const struct stream_limits *limits, const struct stream_set_ops *ops,
+                   void *userdata, struct stream_set **ret);
+/* Closes everything at once. */
+struct stream_set *stream_set_free(struct stream_set *set);
+DEFINE_CLEANUP(struct stream_set *, stream_set_free)
+
+/* Limits changed at run time hold for what comes; connections over them are not closed. 0 or -ENOMEM. */
+int stream_set_limits(struct stream_set *set, const struct stream_limits *limits);
+
+/* Takes a listening stream socket, own or passed; the set closes it, also when this fails. 0 or -errno. */
+int stream_set_listen(struct stream_set *set, int fd);
+/* Closes the listening sockets; connections stay. */
+void stream_set_unlisten(struct stream_set *set);
+/* Unlisten, read no further message, answer what is in flight, close each connection when it is answered (or
+ * its deadline ends); then on_drained(), which may come out of this call. */
+void stream_set_drain(struct stream_set *set);
+
+/* 0; -ENOTCONN: the connection is gone, which is no error; -EMSGSIZE: over 65535 octets; -ENOMEM (the
+ * connection is closed). The bytes are copied. */
+int stream_set_reply(struct stream_set *set, struct stream_id id, const void *message, size_t size);
+/* The message gets no answer; the connection reads on. */
+void stream_set_done(struct stream_set *set, struct stream_id id);
+/* The message gets no answer and its connection no further attention. */
+void stream_set_close(struct stream_set *set, struct stream_id id);
+/* A complete message of this connection was verified: it is the last to be closed when room is needed. */
+void stream_set_mark_verified(struct stream_set *set, struct stream_id id);
+bool stream_set_is_alive(const struct stream_set *set, struct stream_id id);
+
+void stream_set_statistics(const struct stream_set *set, struct stream_statistics *ret);
+
+/* A listening socket, non-blocking and close-on-exec, IPv6 ones for IPv6 only; "port" 0 takes a free one.
+ * Returns the descriptor or -errno. */
+int stream_listen_open(const struct address *address, uint16_t port);
