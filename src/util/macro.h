@@ -31,7 +31,7 @@
 #define container_of(pointer, type, member) ((type *) ((char *) (pointer) -offsetof(type, member)))
 
 #define _cleanup_(function) __attribute__((cleanup(function)))
-#define _printf_(format, first) __attribute__((format(printf, format, first)))
+#define _printf_(text, first) __attribute__((format(printf, text, first)))
 #define _unused_ __attribute__((unused))
 
 /* Defines foo_freep() for use as _cleanup_(foo_freep) on a variable of type "type" (a pointer type);

@@ -20,7 +20,7 @@ typedef uint64_t usec_t;
 /* "clock" is CLOCK_REALTIME, CLOCK_MONOTONIC or CLOCK_BOOTTIME. Never fails. */
 usec_t now_usec(clockid_t clock);
 
-/* Sums that stop at USEC_INFINITY, differences that stop at 0. */
+/* Sums that stop at USEC_INFINITY, differences that stop at 0; USEC_INFINITY less anything stays so. */
 usec_t usec_add(usec_t a, usec_t b);
 usec_t usec_sub(usec_t a, usec_t b);
 
