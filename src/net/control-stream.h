@@ -42,6 +42,8 @@ struct control_stream;
  * control_stream_run(). */
 typedef void (*control_stream_done)(void *userdata, int error, const char *reply, size_t size);
 
+/* With TLS the process must ignore SIGPIPE. A unix socket that cannot be connected to fails here: -ENOENT,
+ * -ECONNREFUSED, -EACCES, -EAGAIN (its backlog is full). */
 int control_stream_run(sd_event *event, const struct control_stream_options *options, const void *command,
                        size_t size, control_stream_done done, void *userdata, struct control_stream **ret);
 /* Cancels: done is not called. */

@@ -13,3 +13,6 @@ struct net_peer {
         uint16_t local_port; /* host order */
         uint16_t remote_port;
 };
+
+/* Of an accepted socket. 0 or -errno. */
+int net_peer_from_socket(int fd, const struct sockaddr *remote, struct net_peer *ret);

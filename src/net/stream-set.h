@@ -45,6 +45,10 @@ struct stream_limits {
                 .idle_timeout_usec = 15 * USEC_PER_SEC,                                                      \
         })
 
+/* Copies, the nets included, into a struct that holds limits already or is all zero; bounds that make no
+ * sense are put right. 0 or -ENOMEM (nothing changed). */
+int stream_limits_copy(struct stream_limits *to, const struct stream_limits *from);
+
 struct stream_id {
         uint32_t index;
         uint32_t generation; /* 0 belongs to no connection */
@@ -86,8 +90,8 @@ int stream_set_limits(struct stream_set *set, const struct stream_limits *limits
 int stream_set_listen(struct stream_set *set, int fd);
 /* Closes the listening sockets; connections stay. */
 void stream_set_unlisten(struct stream_set *set);
-/* Unlisten, read no further message, answer what is in flight, close each connection when it is answered (or
- * its deadline ends); then on_drained(), which may come out of this call. */
+/* Unlisten, read no further message, answer what is in flight, close each connection when it is answered;
+ * then on_drained(), from the loop. */
 void stream_set_drain(struct stream_set *set);
 
 /* 0; -ENOTCONN: the connection is gone, which is no error; -EMSGSIZE: over 65535 octets; -ENOMEM (the
@@ -97,7 +101,8 @@ int stream_set_reply(struct stream_set *set, struct stream_id id, const void *me
 void stream_set_done(struct stream_set *set, struct stream_id id);
 /* The message gets no answer and its connection no further attention. */
 void stream_set_close(struct stream_set *set, struct stream_id id);
-/* A complete message of this connection was verified: it is the last to be closed when room is needed. */
+/* A complete message of this connection was verified: among its like it is now the last to be closed when
+ * room is needed. */
 void stream_set_mark_verified(struct stream_set *set, struct stream_id id);
 bool stream_set_is_alive(const struct stream_set *set, struct stream_id id);
 
