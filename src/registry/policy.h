@@ -34,6 +34,7 @@ struct zone_policy {
         uint32_t min_addr_ttl_sec;
         struct string_list reserved_names; /* exact labels or globs, lower case; on top of the built-in list */
         struct prefix_list allowed_nets;   /* never empty after parsing: the default is filled in */
+        bool allowed_nets_configured;      /* false: allowed_nets holds the default */
         struct prefix_list query_nets;     /* likewise: default allowed-nets */
         struct prefix_list updates_from;   /* empty: known names may update from everywhere */
         bool allow_any_addr;
@@ -94,6 +95,17 @@ void string_list_clear(struct string_list *list);
 int string_list_add(struct string_list *list, const char *string); /* copies; 0 or -ENOMEM */
 void name_list_clear(struct name_list *list);
 int name_list_add(struct name_list *list, const struct dns_name *name);
+
+/* May a request from this source claim a name. */
+bool zone_policy_allows_source(const struct zone_policy *policy, const struct address *source);
+
+enum address_verdict {
+        ADDRESS_ACCEPTED,
+        ADDRESS_NEVER,       /* unspecified, multicast, broadcast, IPv4-mapped; loopback, link-local unless named */
+        ADDRESS_NOT_ALLOWED, /* outside allowed-nets, and allow-any-addr is false */
+};
+enum address_verdict zone_policy_judge_address(const struct zone_policy *policy,
+                                               const struct address *address);
 
 /* Is this label reserved: by the built-in list, by the configuration, or as the server's own name (the first
  * label of server_name, when that lies in the zone; may be NULL). */

@@ -1,0 +1,443 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Whose is a name, is a request in order, and what does it make of the name: checks 7, 8 and 11. */
+
+#include "registry/registry.h"
+#include "util/escape.h"
+
+static enum admission refused(void)
+{
+        return ADMISSION_REFUSED;
+}
+
+/* The first label, for a text; LDH was checked. */
+static const char *label_of(const struct update *update, char buffer[static DNS_LABEL_MAX + 1])
+{
+        const uint8_t *label;
+        size_t length = dns_name_first_label(&update->name, &label);
+
+        memcpy(buffer, label, length);
+        buffer[length] = '\0';
+        return buffer;
+}
+
+static bool admit_known(const struct registry_zone *zone, const struct update *update,
+                        const struct name_state *state, struct decision *decision)
+{
+        char label[DNS_LABEL_MAX + 1];
+
+        if (update->has_key ? !dns_key_same(&update->key, state->key)
+                            : update->algorithm != state->key->algorithm || update->key_tag != state->key_tag)
+                return decide(decision, DNS_RCODE_REFUSED, DNS_EDE_PROHIBITED,
+                              "name \"%s\" is owned by another key; choose another name, or ask the "
+                              "administrator to revoke it",
+                              label_of(update, label));
+        if (zone->policy->updates_from.n_items > 0 &&
+            !prefix_list_contains(&zone->policy->updates_from, &update->source))
+                return decide(decision, DNS_RCODE_REFUSED, DNS_EDE_PROHIBITED,
+                              "updates are not accepted from this network (updates-from)");
+        return true;
+}
+
+static bool admit_unknown(const struct registry_zone *zone, const struct update *update,
+                          const struct name_state *state, struct decision *decision)
+{
+        char label[DNS_LABEL_MAX + 1], fingerprint[DNS_KEY_FINGERPRINT_MAX];
+
+        if (!update->has_key)
+                return decide(decision, DNS_RCODE_REFUSED, DNS_EDE_PROHIBITED,
+                              "name \"%s\" is not claimed; send the KEY record to claim it",
+                              label_of(update, label));
+        if (!zone_policy_allows_source(zone->policy, &update->source))
+                return decide(decision, DNS_RCODE_REFUSED, DNS_EDE_PROHIBITED,
+                              "names cannot be claimed from this network (allowed-nets)");
+        if (state && state->reserved)
+                return decide(decision, DNS_RCODE_REFUSED, DNS_EDE_BLOCKED,
+                              "name \"%s\" is reserved by the administrator; choose another name",
+                              label_of(update, label));
+        if (state && state->banned_fingerprint &&
+            streq(state->banned_fingerprint, dns_key_fingerprint(&update->key, fingerprint)))
+                return decide(decision, DNS_RCODE_REFUSED, DNS_EDE_BLOCKED,
+                              "this key was revoked for name \"%s\" by the administrator",
+                              label_of(update, label));
+        if (zone->policy->max_names > 0 && zone->n_names + zone->n_pending >= zone->policy->max_names)
+                return decide(decision, DNS_RCODE_REFUSED, DNS_EDE_PROHIBITED,
+                              "the zone is full: it takes %u names (max-names)", zone->policy->max_names);
+        return true;
+}
+
+static bool adds_records(const struct update *update)
+{
+        for (unsigned i = 0; i < update->n_operations; i++)
+                if (update->operations[i].kind == OPERATION_ADD && !update->operations[i].filtered)
+                        return true;
+        return false;
+}
+
+static enum admission check_replay(const struct name_state *state, const struct update *update,
+                                   struct decision *decision)
+{
+        int32_t newer;
+
+        if (state->n_hashes == 0)
+                return ADMISSION_NEW;
+        newer = (int32_t) (update->inception - state->inception);
+        if (newer > 0)
+                return ADMISSION_NEW;
+        if (newer < 0) {
+                decide(decision, DNS_RCODE_SERVFAIL, DNS_EDE_NOT_READY,
+                       "older than the last accepted request; check this machine's clock");
+                return refused();
+        }
+        if (memcmp(update->hash, state->hash, REPLAY_HASH_SIZE) == 0)
+                return ADMISSION_DUPLICATE;
+        for (unsigned i = 0; i + 1U < state->n_hashes; i++)
+                if (memcmp(update->hash, state->earlier[i], REPLAY_HASH_SIZE) == 0) {
+                        decide(decision, DNS_RCODE_REFUSED, DNS_EDE_PROHIBITED,
+                               "this request was accepted before, and others since");
+                        return refused();
+                }
+        if (state->n_hashes >= REPLAY_HASHES_MAX) {
+                decide(decision, DNS_RCODE_SERVFAIL, DNS_EDE_NOT_READY,
+                       "too many requests within one second; try again in the next");
+                return refused();
+        }
+        return ADMISSION_NEW;
+}
+
+enum admission registry_admit(const struct registry_zone *zone, const struct update *update,
+                              const struct registry_time *now, struct decision *decision)
+{
+        const struct name_entry *entry = registry_find(zone, &update->name);
+        const struct name_state *state = entry ? entry->state : NULL;
+        enum admission admission;
+
+        /* A repeated release finds its name free: it is answered as it was. */
+        if (state && !state->claimed && state->n_hashes > 0 &&
+            memcmp(update->hash, state->hash, REPLAY_HASH_SIZE) == 0 && state->blocked_until_usec == 0)
+                return ADMISSION_DUPLICATE;
+
+        if (!(state && state->claimed ? admit_known(zone, update, state, decision)
+                                      : admit_unknown(zone, update, state, decision)))
+                return refused();
+        if (state && state->blocked_until_usec > now->lease_usec && adds_records(update)) {
+                decide(decision, DNS_RCODE_REFUSED, DNS_EDE_BLOCKED, "%.200s",
+                       state->blocked_reason ?: "a DNS server has data of its own at this name");
+                return refused();
+        }
+        if (!state)
+                return ADMISSION_NEW;
+        admission = check_replay(state, update, decision);
+        /* Whatever was accepted from an owner of before is no answer to give to this one. */
+        if (admission == ADMISSION_DUPLICATE && !state->claimed) {
+                decide(decision, DNS_RCODE_REFUSED, DNS_EDE_PROHIBITED, "this request was accepted before");
+                return refused();
+        }
+        return admission;
+}
+
+uint32_t registry_grant_record(const struct zone_policy *policy, const struct update *update, uint32_t ttl_sec)
+{
+        /* With the option of RFC 9664 the TTL is no lease. */
+        uint32_t asked = update->edns.lease_form > 0 ? update->edns.lease_sec : ttl_sec;
+
+        return CLAMP(asked, policy->min_addr_ttl_sec, policy->max_addr_ttl_sec);
+}
+
+static bool removes_all(const struct update *update)
+{
+        return update->edns.lease_form > 0 && update->edns.lease_sec == 0;
+}
+
+/* Ownership given up: KEY-LEASE 0, or the own KEY deleted and not added again behind that. */
+static bool releases(const struct update *update)
+{
+        bool deleted = update->edns.lease_form > 0 && update->edns.key_lease_sec == 0;
+
+        for (unsigned i = 0; i < update->n_operations; i++) {
+                if (update->operations[i].kind == OPERATION_KEY_DELETE)
+                        deleted = true;
+                else if (update->operations[i].kind == OPERATION_KEY_ADD && update->edns.lease_form == 0)
+                        deleted = false;
+        }
+        return deleted;
+}
+
+struct grant registry_grant(const struct registry_zone *zone, const struct update *update)
+{
+        const struct zone_policy *policy = zone->policy;
+        const struct name_entry *entry = registry_find(zone, &update->name);
+        struct grant grant = {};
+        uint32_t asked;
+
+        if (releases(update))
+                return grant;
+        for (unsigned i = 0; i < update->n_operations && !removes_all(update); i++) {
+                uint32_t lease_sec;
+
+                if (update->operations[i].kind != OPERATION_ADD || update->operations[i].filtered)
+                        continue;
+                lease_sec = registry_grant_record(policy, update, update->operations[i].ttl_sec);
+                if (grant.record_lease_sec == 0 || lease_sec < grant.record_lease_sec)
+                        grant.record_lease_sec = lease_sec;
+                grant.key_lease_sec = MAX(grant.key_lease_sec, lease_sec);
+        }
+        if (update->edns.lease_form > 0)
+                asked = update->edns.key_lease_sec;
+        else if (update->has_key)
+                asked = update->key_ttl_sec;
+        else
+                asked = entry && entry->state->claimed ? entry->state->key_lease_sec : 0;
+        grant.key_lease_sec = MAX(grant.key_lease_sec, MIN(asked, policy->max_key_ttl_sec));
+        return grant;
+}
+
+static bool has_type(const struct name_state *state, uint16_t type)
+{
+        int family = type == DNS_TYPE_A ? AF_INET : AF_INET6;
+
+        if (!state || !state->claimed)
+                return false;
+        if (type == DNS_TYPE_KEY)
+                return true;
+        if (type != DNS_TYPE_A && type != DNS_TYPE_AAAA)
+                return false;
+        for (unsigned i = 0; i < state->n_records; i++)
+                if (state->records[i].address.family == family)
+                        return true;
+        return false;
+}
+
+/* RFC 2136 section 3.2.3: the RRs of one type in the prerequisites are the RRset, neither more nor less. */
+static bool rrset_equals(const struct name_state *state, const struct update *update, uint16_t type)
+{
+        int family = type == DNS_TYPE_A ? AF_INET : AF_INET6;
+        unsigned n_there = 0, n_asked = 0;
+
+        if (!has_type(state, type))
+                return false;
+        for (unsigned i = 0; i < update->n_prerequisites; i++) {
+                const struct prerequisite *prerequisite = &update->prerequisites[i];
+                bool repeated = false;
+
+                if (prerequisite->kind != PREREQUISITE_RR_EXISTS || prerequisite->type != type)
+                        continue;
+                if (type == DNS_TYPE_KEY) {
+                        if (!dns_key_same(prerequisite->key, state->key))
+                                return false;
+                        continue;
+                }
+                if (!name_state_find(state, &prerequisite->address))
+                        return false;
+                for (unsigned j = 0; j < i; j++)
+                        repeated |= update->prerequisites[j].kind == PREREQUISITE_RR_EXISTS &&
+                                    update->prerequisites[j].type == type &&
+                                    address_equal(&update->prerequisites[j].address, &prerequisite->address);
+                n_asked += !repeated;
+        }
+        if (type == DNS_TYPE_KEY)
+                return true;
+        for (unsigned i = 0; i < state->n_records; i++)
+                n_there += state->records[i].address.family == family;
+        return n_there == n_asked;
+}
+
+static bool check_prerequisites(const struct name_state *state, const struct update *update,
+                                struct decision *decision)
+{
+        for (unsigned i = 0; i < update->n_prerequisites; i++) {
+                const struct prerequisite *prerequisite = &update->prerequisites[i];
+                bool in_use = state && state->claimed;
+
+                switch (prerequisite->kind) {
+                case PREREQUISITE_NAME_IN_USE:
+                        if (!in_use)
+                                return decide(decision, DNS_RCODE_NXDOMAIN, DNS_EDE_NONE,
+                                              "prerequisite: the name is not in use");
+                        break;
+                case PREREQUISITE_NAME_NOT_IN_USE:
+                        if (in_use)
+                                return decide(decision, DNS_RCODE_YXDOMAIN, DNS_EDE_NONE,
+                                              "prerequisite: the name is in use");
+                        break;
+                case PREREQUISITE_RRSET_EXISTS:
+                        if (!has_type(state, prerequisite->type))
+                                return decide(decision, DNS_RCODE_NXRRSET, DNS_EDE_NONE,
+                                              "prerequisite: there is no such record set");
+                        break;
+                case PREREQUISITE_RRSET_ABSENT:
+                        if (has_type(state, prerequisite->type))
+                                return decide(decision, DNS_RCODE_YXRRSET, DNS_EDE_NONE,
+                                              "prerequisite: there is such a record set");
+                        break;
+                case PREREQUISITE_RR_EXISTS:
+                        if (!rrset_equals(state, update, prerequisite->type))
+                                return decide(decision, DNS_RCODE_NXRRSET, DNS_EDE_NONE,
+                                              "prerequisite: the record set is another one");
+                        break;
+                }
+        }
+        return true;
+}
+
+static void remove_family(struct name_state *state, int family)
+{
+        for (unsigned i = state->n_records; i > 0; i--)
+                if (family == AF_UNSPEC || state->records[i - 1].address.family == family)
+                        name_state_remove(state, &state->records[i - 1]);
+}
+
+static int apply_operation(const struct registry_zone *zone, const struct update *update,
+                           const struct operation *operation, const struct registry_time *now,
+                           struct name_state *state)
+{
+        struct record *record;
+        uint32_t lease_sec;
+
+        switch (operation->kind) {
+        case OPERATION_ADD:
+                if (operation->filtered)
+                        return 0;
+                record = name_state_add(state, &operation->address);
+                if (!record)
+                        return -ENOMEM;
+                lease_sec = registry_grant_record(zone->policy, update, operation->ttl_sec);
+                record->lease_sec = MAX(record->lease_sec, lease_sec);
+                record->end_usec = usec_add(now->lease_usec, lease_sec * USEC_PER_SEC);
+                record->proven |= address_equal(&record->address, &update->source);
+                return 0;
+        case OPERATION_DELETE_RR:
+                record = operation->address.family ? name_state_find(state, &operation->address) : NULL;
+                if (record)
+                        name_state_remove(state, record);
+                return 0;
+        case OPERATION_DELETE_RRSET:
+                remove_family(state, operation->type == DNS_TYPE_A ? AF_INET : AF_INET6);
+                return 0;
+        case OPERATION_DELETE_ALL:
+                remove_family(state, AF_UNSPEC);
+                return 0;
+        case OPERATION_KEY_ADD:
+        case OPERATION_KEY_DELETE:
+                return 0; /* looked at as a whole, by releases() */
+        }
+        return 0;
+}
+
+/* Only leases would move: nothing to store, nothing to publish. A longer lease than the stored one has to be
+ * stored, since after a crash leases count from what is stored. */
+static bool is_pure_refresh(const struct name_state *before, const struct name_state *after,
+                            const struct update *update)
+{
+        if (!before || !before->claimed || before->key_lease_sec != after->key_lease_sec ||
+            !name_state_same_addresses(before, after) || before->provisional != after->provisional)
+                return false;
+        if (update->has_key && update->key.flags != before->key->flags)
+                return false;
+        for (unsigned i = 0; i < after->n_records; i++) {
+                const struct record *old = name_state_find(before, &after->records[i].address);
+
+                if (after->records[i].lease_sec > old->lease_sec || after->records[i].proven != old->proven)
+                        return false;
+        }
+        return true;
+}
+
+static enum application fail(struct decision *decision)
+{
+        decide(decision, DNS_RCODE_SERVFAIL, DNS_EDE_NOT_READY, "out of memory; try again later");
+        return APPLICATION_REFUSED;
+}
+
+/* A record that was removed and added again in one request keeps what is known about it: the first request
+ * of a restarted client says "delete all, then add" and must count as a refresh. */
+static void keep_proofs(const struct name_state *before, struct name_state *after)
+{
+        for (unsigned i = 0; before && i < after->n_records; i++) {
+                const struct record *old = name_state_find(before, &after->records[i].address);
+
+                if (!old)
+                        continue;
+                after->records[i].proven |= old->proven;
+                after->records[i].lease_sec = MAX(after->records[i].lease_sec, old->lease_sec);
+        }
+}
+
+static enum application apply_claim(const struct update *update, const struct registry_time *now,
+                                    struct name_state *after, struct decision *decision)
+{
+        if (after->n_records == 0) {
+                bool asked = update->dialect->key_claims;
+
+                for (unsigned i = 0; i < update->n_operations; i++)
+                        asked |= update->operations[i].kind == OPERATION_ADD;
+                if (!asked || releases(update) || removes_all(update))
+                        return APPLICATION_NOTHING;
+                decide(decision, DNS_RCODE_REFUSED, DNS_EDE_PROHIBITED,
+                       "a claim must leave at least one A or AAAA record");
+                return APPLICATION_REFUSED;
+        }
+        after->claimed = true;
+        after->provisional = PROVISIONAL_CLAIM;
+        after->claimed_usec = now->real_usec;
+        after->source = update->source;
+        return APPLICATION_CHANGE;
+}
+
+enum application registry_apply(const struct registry_zone *zone, const struct update *update,
+                                const struct registry_time *now, struct name_state **ret_after,
+                                struct decision *decision)
+{
+        const struct name_entry *entry = registry_find(zone, &update->name);
+        const struct name_state *before = entry ? entry->state : NULL;
+        _cleanup_(name_state_freep) struct name_state *after = NULL;
+        struct grant grant = registry_grant(zone, update);
+        uint32_t longest_sec = 0;
+
+        if (!check_prerequisites(before, update, decision))
+                return APPLICATION_REFUSED;
+        after = name_state_copy(before);
+        if (!after)
+                return fail(decision);
+
+        for (unsigned i = 0; i < update->n_operations; i++)
+                if (apply_operation(zone, update, &update->operations[i], now, after) < 0)
+                        return fail(decision);
+        if (removes_all(update) || releases(update))
+                remove_family(after, AF_UNSPEC);
+        keep_proofs(before, after);
+        if (after->n_records > zone->policy->max_records_per_name) {
+                decide(decision, DNS_RCODE_REFUSED, DNS_EDE_PROHIBITED,
+                       "too many records: a name may have %u (max-records-per-name)",
+                       zone->policy->max_records_per_name);
+                return APPLICATION_REFUSED;
+        }
+
+        if (!before || !before->claimed) {
+                enum application application = apply_claim(update, now, after, decision);
+
+                if (application != APPLICATION_CHANGE)
+                        return application;
+        } else if (before->n_records == 0 && after->n_records > 0)
+                after->provisional = PROVISIONAL_RECORDS;
+
+        if (name_state_remember(after, update->inception, update->expiration, update->hash) < 0)
+                return fail(decision);
+        after->seen_usec = now->real_usec;
+        if (releases(update)) {
+                registry_free_name(after, now);
+                *ret_after = TAKE_PTR(after);
+                return APPLICATION_CHANGE;
+        }
+
+        for (unsigned i = 0; i < after->n_records; i++)
+                longest_sec = MAX(longest_sec, after->records[i].lease_sec);
+        after->key_lease_sec = MAX(grant.key_lease_sec, longest_sec);
+        after->key_end_usec = usec_add(now->lease_usec, after->key_lease_sec * USEC_PER_SEC);
+        if (is_pure_refresh(before, after, update))
+                return APPLICATION_REFRESH;
+        if (update->has_key && name_state_set_key(after, &update->key) < 0)
+                return fail(decision);
+        *ret_after = TAKE_PTR(after);
+        return APPLICATION_CHANGE;
+}

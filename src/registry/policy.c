@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include <fnmatch.h>
+
+#include "registry/policy.h"
+#include "util/macro.h"
+
+static const char *const default_allowed_nets[] = {
+        "127.0.0.0/8", "::1", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7",
+};
+
+/* Names that clients look up by themselves and trust blindly. */
+static const char *const builtin_reserved[] = { "localhost", "wpad", "isatap" };
+
+void string_list_clear(struct string_list *list)
+{
+        for (size_t i = 0; i < list->n_items; i++)
+                free(list->items[i]);
+        free(list->items);
+        *list = (struct string_list){};
+}
+
+int string_list_add(struct string_list *list, const char *string)
+{
+        char **items = reallocarray(list->items, list->n_items + 1, sizeof(*items));
+
+        if (!items)
+                return -ENOMEM;
+        list->items = items;
+        items[list->n_items] = strdup(string);
+        if (!items[list->n_items])
+                return -ENOMEM;
+        list->n_items++;
+        return 0;
+}
+
+void name_list_clear(struct name_list *list)
+{
+        free(list->items);
+        *list = (struct name_list){};
+}
+
+int name_list_add(struct name_list *list, const struct dns_name *name)
+{
+        struct dns_name *items = reallocarray(list->items, list->n_items + 1, sizeof(*items));
+
+        if (!items)
+                return -ENOMEM;
+        list->items = items;
+        items[list->n_items++] = *name;
+        return 0;
+}
+
+void zone_policy_init(struct zone_policy *policy, const struct dns_name *zone)
+{
+        *policy = (struct zone_policy){
+                .zone = *zone,
+                .max_key_ttl_sec = ZONE_POLICY_MAX_KEY_TTL_SEC,
+                .max_addr_ttl_sec = ZONE_POLICY_MAX_ADDR_TTL_SEC,
+                .min_addr_ttl_sec = ZONE_POLICY_MIN_ADDR_TTL_SEC,
+                .ptr_policy = PTR_POLICY_ALLOWED_NETS,
+                .max_records_per_name = ZONE_POLICY_MAX_RECORDS,
+                .algorithms = 1U << DNS_ALGORITHM_ECDSAP256SHA256 | 1U << DNS_ALGORITHM_ECDSAP384SHA384 |
+                              1U << DNS_ALGORITHM_ED25519,
+        };
+}
+
+int zone_policy_complete(struct zone_policy *policy)
+{
+        int r;
+
+        policy->allowed_nets_configured = policy->allowed_nets.n_items > 0;
+        if (!policy->allowed_nets_configured)
+                for (size_t i = 0; i < ELEMENTSOF(default_allowed_nets); i++) {
+                        r = prefix_list_parse_add(&policy->allowed_nets, default_allowed_nets[i]);
+                        if (r < 0)
+                                return r;
+                }
+
+        if (policy->query_nets.n_items == 0)
+                for (size_t i = 0; i < policy->allowed_nets.n_items; i++) {
+                        r = prefix_list_add(&policy->query_nets, &policy->allowed_nets.items[i]);
+                        if (r < 0)
+                                return r;
+                }
+
+        return 0;
+}
+
+void zone_policy_clear(struct zone_policy *policy)
+{
+        string_list_clear(&policy->reserved_names);
+        prefix_list_clear(&policy->allowed_nets);
+        prefix_list_clear(&policy->query_nets);
+        prefix_list_clear(&policy->updates_from);
+}
+
+bool zone_policy_allows_source(const struct zone_policy *policy, const struct address *source)
+{
+        return prefix_list_contains(&policy->allowed_nets, source);
+}
+
+/* An administrator who wants loopback or link-local addresses registered writes a prefix that lies inside
+ * that range; 0.0.0.0/0 does not mean them. */
+static bool named_inside(const struct zone_policy *policy, const struct address *address,
+                         bool (*in_range)(const struct address *))
+{
+        if (!policy->allowed_nets_configured)
+                return false;
+        for (size_t i = 0; i < policy->allowed_nets.n_items; i++) {
+                const struct prefix *prefix = &policy->allowed_nets.items[i];
+
+                if (in_range(&prefix->base) && prefix_contains(prefix, address))
+                        return true;
+        }
+        return false;
+}
+
+enum address_verdict zone_policy_judge_address(const struct zone_policy *policy, const struct address *address)
+{
+        if (address_is_unspecified(address) || address_is_multicast(address) ||
+            address_is_broadcast(address) || address_is_v4mapped(address))
+                return ADDRESS_NEVER;
+        /* 0.0.0.0/8 is "this network", RFC 1122 section 3.2.1.3. */
+        if (address->family == AF_INET && address->bytes[0] == 0)
+                return ADDRESS_NEVER;
+        if (address_is_loopback(address))
+                return named_inside(policy, address, address_is_loopback) ? ADDRESS_ACCEPTED : ADDRESS_NEVER;
+        if (address_is_link_local(address))
+                return named_inside(policy, address, address_is_link_local) ? ADDRESS_ACCEPTED
+                                                                            : ADDRESS_NEVER;
+        if (policy->allow_any_addr || prefix_list_contains(&policy->allowed_nets, address))
+                return ADDRESS_ACCEPTED;
+        return ADDRESS_NOT_ALLOWED;
+}
+
+bool zone_policy_reserves(const struct zone_policy *policy, const struct dns_name *name,
+                          const struct dns_name *server_name)
+{
+        char label[DNS_LABEL_MAX + 1];
+        const uint8_t *octets;
+        size_t length = dns_name_first_label(name, &octets);
+
+        memcpy(label, octets, length);
+        label[length] = '\0';
+
+        if (server_name && dns_name_equal(name, server_name))
+                return true;
+        for (size_t i = 0; i < ELEMENTSOF(builtin_reserved); i++)
+                if (streq(label, builtin_reserved[i]))
+                        return true;
+        for (size_t i = 0; i < policy->reserved_names.n_items; i++)
+                if (fnmatch(policy->reserved_names.items[i], label, FNM_CASEFOLD) == 0)
+                        return true;
+        return false;
+}

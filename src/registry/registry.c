@@ -1,0 +1,450 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include <stddef.h>
+
+#include "registry/registry.h"
+
+static int compare_label(const struct name_entry *a, const struct name_entry *b)
+{
+        return strcmp(a->label, b->label);
+}
+
+/* Records of one address stand together, the oldest claim first; the rest makes the order total. */
+static int compare_record(const struct record *a, const struct record *b)
+{
+        const struct name_entry *x = a->entry, *y = b->entry;
+        int r = address_compare(&a->address, &b->address);
+
+        if (r != 0)
+                return r;
+        if (x->state->claimed_usec != y->state->claimed_usec)
+                return x->state->claimed_usec < y->state->claimed_usec ? -1 : 1;
+        r = strcmp(x->label, y->label);
+        if (r != 0)
+                return r;
+        return x->zone == y->zone ? 0 : (uintptr_t) x->zone < (uintptr_t) y->zone ? -1 : 1;
+}
+
+RB_PROTOTYPE(name_tree, name_entry, by_label, compare_label)
+RB_GENERATE(name_tree, name_entry, by_label, compare_label)
+RB_PROTOTYPE(record_tree, record, by_address, compare_record)
+RB_GENERATE(record_tree, record, by_address, compare_record)
+
+struct registry *registry_new(void)
+{
+        struct registry *registry = calloc(1, sizeof(*registry));
+
+        if (!registry)
+                return NULL;
+        RB_INIT(&registry->addresses);
+        return registry;
+}
+
+struct registry *registry_free(struct registry *registry)
+{
+        if (!registry)
+                return NULL;
+        while (registry->zones)
+                registry_remove_zone(registry->zones);
+        heap_clear(&registry->deadlines);
+        free(registry);
+        return NULL;
+}
+
+struct registry_zone *registry_add_zone(struct registry *registry, const struct zone_policy *policy)
+{
+        struct registry_zone *zone = calloc(1, sizeof(*zone)), **end = &registry->zones;
+
+        if (!zone)
+                return NULL;
+        zone->registry = registry;
+        zone->policy = policy;
+        RB_INIT(&zone->names);
+        while (*end)
+                end = &(*end)->next;
+        *end = zone;
+        return zone;
+}
+
+static void unindex_records(struct name_entry *entry)
+{
+        for (unsigned i = 0; i < entry->state->n_records; i++) {
+                RB_REMOVE(record_tree, &entry->zone->registry->addresses, &entry->state->records[i]);
+                entry->state->records[i].entry = NULL;
+        }
+}
+
+static void index_records(struct name_entry *entry)
+{
+        for (unsigned i = 0; i < entry->state->n_records; i++) {
+                entry->state->records[i].entry = entry;
+                RB_INSERT(record_tree, &entry->zone->registry->addresses, &entry->state->records[i]);
+        }
+}
+
+static void count_state(struct registry_zone *zone, const struct name_state *state, int sign)
+{
+        zone->n_records += (uint32_t) (sign * state->n_records);
+        if (!state->claimed)
+                return;
+        zone->n_names += (uint32_t) sign;
+        zone->registry->n_names += (uint64_t) (int64_t) sign;
+}
+
+static void remove_entry(struct name_entry *entry)
+{
+        struct registry_zone *zone = entry->zone;
+
+        unindex_records(entry);
+        count_state(zone, entry->state, -1);
+        heap_remove(&zone->registry->deadlines, &entry->deadline);
+        RB_REMOVE(name_tree, &zone->names, entry);
+        zone->n_entries--;
+        name_state_free(entry->state);
+        free(entry);
+}
+
+void registry_remove_zone(struct registry_zone *zone)
+{
+        struct registry_zone **at = &zone->registry->zones;
+        struct name_entry *entry, *next;
+
+        RB_FOREACH_SAFE (entry, name_tree, &zone->names, next)
+                remove_entry(entry);
+        while (*at != zone)
+                at = &(*at)->next;
+        *at = zone->next;
+        free(zone);
+}
+
+struct registry_zone *registry_find_zone(const struct registry *registry, const struct dns_name *name)
+{
+        for (struct registry_zone *zone = registry->zones; zone; zone = zone->next)
+                if (dns_name_equal(&zone->policy->zone, name))
+                        return zone;
+        return NULL;
+}
+
+struct registry_zone *registry_find_zone_of(const struct registry *registry, const struct dns_name *name)
+{
+        struct registry_zone *best = NULL;
+
+        for (struct registry_zone *zone = registry->zones; zone; zone = zone->next)
+                if (dns_name_is_subdomain(name, &zone->policy->zone) &&
+                    (!best || zone->policy->zone.length > best->policy->zone.length))
+                        best = zone;
+        return best;
+}
+
+/* The search key of a tree of entries with a flexible label. */
+struct label_key {
+        struct name_entry entry;
+        char label[DNS_LABEL_MAX + 1];
+};
+_Static_assert(offsetof(struct label_key, label) == offsetof(struct name_entry, label),
+               "the label follows the entry at once");
+
+static bool label_key_init(struct label_key *key, const char *label, size_t length)
+{
+        if (length > DNS_LABEL_MAX)
+                return false;
+        memcpy(key->label, label, length);
+        key->label[length] = '\0';
+        return true;
+}
+
+struct name_entry *registry_find(const struct registry_zone *zone, const struct dns_name *name)
+{
+        struct dns_name parent;
+        struct label_key key;
+        const uint8_t *label;
+        size_t length = dns_name_first_label(name, &label);
+
+        if (length == 0 || memchr(label, 0, length) || dns_name_parent(name, &parent) < 0 ||
+            !dns_name_equal(&parent, &zone->policy->zone) ||
+            !label_key_init(&key, (const char *) label, length))
+                return NULL;
+        return RB_FIND(name_tree, (struct name_tree *) &zone->names, &key.entry);
+}
+
+struct name_entry *registry_find_label(const struct registry_zone *zone, const char *label)
+{
+        struct label_key key;
+
+        if (!label_key_init(&key, label, strlen(label)))
+                return NULL;
+        return RB_FIND(name_tree, (struct name_tree *) &zone->names, &key.entry);
+}
+
+struct name_entry *registry_after(const struct registry_zone *zone, const char *label)
+{
+        struct name_entry *entry;
+        struct label_key key;
+
+        if (!label_key_init(&key, label, strnlen(label, DNS_LABEL_MAX)))
+                return NULL;
+        entry = RB_NFIND(name_tree, (struct name_tree *) &zone->names, &key.entry);
+        if (entry && streq(entry->label, key.label))
+                entry = RB_NEXT(name_tree, &zone->names, entry);
+        return entry;
+}
+
+struct dns_name name_entry_name(const struct name_entry *entry)
+{
+        struct dns_name name = {};
+
+        /* Cannot fail: the label came from a name in this zone. */
+        (void) dns_name_prepend(entry->label, strlen(entry->label), &entry->zone->policy->zone, &name);
+        return name;
+}
+
+static bool may_have_ptr(const struct record *record)
+{
+        const struct zone_policy *policy = record->entry->zone->policy;
+
+        if (record->proven)
+                return true;
+        return policy->ptr_policy == PTR_POLICY_ALLOWED_NETS &&
+               prefix_list_contains(&policy->allowed_nets, &record->address);
+}
+
+struct name_entry *registry_ptr_owner(const struct registry *registry, const struct address *address)
+{
+        struct name_entry *oldest = NULL, lowest_entry = {};
+        struct name_state lowest_state = {};
+        struct record key = { .address = *address, .entry = &lowest_entry };
+
+        /* The least key of this address: nobody claimed before 1970, no label is shorter. */
+        lowest_entry.state = &lowest_state;
+        for (struct record *record =
+                     RB_NFIND(record_tree, (struct record_tree *) &registry->addresses, &key);
+             record && address_equal(&record->address, address);
+             record = RB_NEXT(record_tree, &registry->addresses, record)) {
+                if (record->proven)
+                        return record->entry;
+                if (!oldest && may_have_ptr(record))
+                        oldest = record->entry;
+        }
+        return oldest;
+}
+
+/* When is the next thing to do at this name. */
+static usec_t earliest_end(const struct registry *registry, const struct name_state *state)
+{
+        usec_t earliest = USEC_INFINITY;
+
+        for (unsigned i = 0; i < state->n_records; i++)
+                earliest = MIN(earliest, state->records[i].end_usec);
+        if (state->claimed)
+                earliest = MIN(earliest, MAX(state->key_end_usec, registry->keys_held_until_usec));
+        else if (state->key_end_usec > 0) /* how long the replay memory is kept */
+                earliest = MIN(earliest, state->key_end_usec);
+        if (state->blocked_until_usec > 0)
+                earliest = MIN(earliest, state->blocked_until_usec);
+        return earliest;
+}
+
+static int schedule(struct name_entry *entry)
+{
+        struct registry *registry = entry->zone->registry;
+        usec_t end = earliest_end(registry, entry->state);
+
+        if (end == USEC_INFINITY) {
+                heap_remove(&registry->deadlines, &entry->deadline);
+                return 0;
+        }
+        return heap_put(&registry->deadlines, &entry->deadline, end);
+}
+
+static struct name_entry *add_entry(struct registry_zone *zone, const char *label)
+{
+        size_t length = strlen(label);
+        struct name_entry *entry;
+
+        if (heap_reserve(&zone->registry->deadlines, zone->registry->deadlines.n_items + 1) < 0)
+                return NULL;
+        entry = calloc(1, sizeof(*entry) + length + 1);
+        if (!entry)
+                return NULL;
+        memcpy(entry->label, label, length + 1);
+        entry->state = name_state_new();
+        if (!entry->state) {
+                free(entry);
+                return NULL;
+        }
+        entry->zone = zone;
+        entry->deadline = HEAP_NODE_INIT;
+        RB_INSERT(name_tree, &zone->names, entry);
+        zone->n_entries++;
+        return entry;
+}
+
+static void add_ptr_change(struct registry *registry, struct effects *effects, const struct address *address)
+{
+        struct name_entry *owner = registry_ptr_owner(registry, address);
+        struct ptr_change *change;
+
+        for (unsigned i = 0; i < effects->n_ptrs; i++)
+                if (address_equal(&effects->ptrs[i].address, address))
+                        return;
+        change = &effects->ptrs[effects->n_ptrs++];
+        *change = (struct ptr_change){ .address = *address };
+        if (owner) {
+                change->zone_before = owner->zone;
+                change->before = name_entry_name(owner);
+        }
+}
+
+static void complete_ptr_changes(struct registry *registry, struct effects *effects)
+{
+        unsigned n = 0;
+
+        for (unsigned i = 0; i < effects->n_ptrs; i++) {
+                struct ptr_change *change = &effects->ptrs[i];
+                struct name_entry *owner = registry_ptr_owner(registry, &change->address);
+
+                if (owner) {
+                        change->zone_after = owner->zone;
+                        change->after = name_entry_name(owner);
+                }
+                if (change->zone_before == change->zone_after &&
+                    (!owner || dns_name_equal(&change->before, &change->after)))
+                        continue;
+                if (n != i)
+                        effects->ptrs[n] = *change;
+                n++;
+        }
+        effects->n_ptrs = n;
+}
+
+int registry_install(struct registry_zone *zone, const char *label, struct name_state *after,
+                     struct effects *ret_effects, struct name_state **ret_old)
+{
+        struct name_entry *entry = registry_find_label(zone, label);
+        struct registry *registry = zone->registry;
+        struct effects effects = {};
+        unsigned n_addresses = after->n_records + (entry ? entry->state->n_records : 0U);
+        struct name_state *old;
+
+        if (n_addresses > 0) {
+                effects.ptrs = calloc(n_addresses, sizeof(*effects.ptrs));
+                if (!effects.ptrs)
+                        return -ENOMEM;
+        }
+        if (!entry)
+                entry = add_entry(zone, label);
+        if (!entry) {
+                free(effects.ptrs);
+                return -ENOMEM;
+        }
+
+        for (unsigned i = 0; i < entry->state->n_records; i++)
+                add_ptr_change(registry, &effects, &entry->state->records[i].address);
+        for (unsigned i = 0; i < after->n_records; i++)
+                add_ptr_change(registry, &effects, &after->records[i].address);
+
+        unindex_records(entry);
+        count_state(zone, entry->state, -1);
+        old = entry->state;
+        entry->state = after;
+        count_state(zone, after, 1);
+        index_records(entry);
+        complete_ptr_changes(registry, &effects);
+
+        if (name_state_is_empty(after))
+                remove_entry(entry);
+        else
+                (void) schedule(entry); /* room was reserved when the entry was made */
+
+        *ret_effects = effects;
+        if (ret_old)
+                *ret_old = old;
+        else
+                name_state_free(old);
+        return 0;
+}
+
+usec_t registry_next_deadline(const struct registry *registry)
+{
+        const struct heap_node *node = heap_first(&registry->deadlines);
+
+        return node ? node->key : USEC_INFINITY;
+}
+
+struct name_entry *registry_next_due(const struct registry *registry, usec_t lease_usec)
+{
+        struct heap_node *node = heap_first(&registry->deadlines);
+
+        return node && node->key <= lease_usec ? container_of(node, struct name_entry, deadline) : NULL;
+}
+
+void registry_postpone(struct registry *registry, struct name_entry *entry, usec_t until_usec)
+{
+        (void) heap_put(&registry->deadlines, &entry->deadline, until_usec);
+}
+
+void registry_free_name(struct name_state *state, const struct registry_time *now)
+{
+        int32_t left_sec = (int32_t) (state->expiration - (uint32_t) (now->real_usec / USEC_PER_SEC));
+
+        name_state_release(state);
+        if (state->n_hashes == 0)
+                return;
+        /* One second more: the expiration itself is still valid. */
+        state->key_end_usec = usec_add(now->lease_usec, (usec_t) MAX(left_sec + 1, 1) * USEC_PER_SEC);
+}
+
+struct name_state *registry_expire(const struct name_entry *entry, const struct registry_time *now)
+{
+        struct name_state *after = name_state_copy(entry->state);
+        const struct registry *registry = entry->zone->registry;
+
+        if (!after)
+                return NULL;
+        for (unsigned i = after->n_records; i > 0; i--)
+                if (after->records[i - 1].end_usec <= now->lease_usec)
+                        name_state_remove(after, &after->records[i - 1]);
+        if (after->blocked_until_usec > 0 && after->blocked_until_usec <= now->lease_usec) {
+                after->blocked_until_usec = 0;
+                free(after->blocked_reason);
+                after->blocked_reason = NULL;
+        }
+
+        if (after->claimed && after->key_end_usec <= now->lease_usec &&
+            registry->keys_held_until_usec <= now->lease_usec) {
+                registry_free_name(after, now);
+                return after;
+        }
+        if (!after->claimed && after->key_end_usec > 0 && after->key_end_usec <= now->lease_usec) {
+                after->key_end_usec = 0;
+                after->n_hashes = 0;
+                free(after->earlier);
+                after->earlier = NULL;
+        }
+        return after;
+}
+
+int registry_refresh(struct registry_zone *zone, const struct update *update, const struct registry_time *now)
+{
+        struct name_entry *entry = registry_find(zone, &update->name);
+        struct name_state *state = entry->state;
+        int r;
+
+        r = name_state_remember(state, update->inception, update->expiration, update->hash);
+        if (r < 0)
+                return r;
+        for (unsigned i = 0; i < update->n_operations; i++) {
+                const struct operation *operation = &update->operations[i];
+                struct record *record;
+                uint32_t lease_sec;
+
+                if (operation->kind != OPERATION_ADD || operation->filtered)
+                        continue;
+                record = name_state_find(state, &operation->address);
+                lease_sec = registry_grant_record(zone->policy, update, operation->ttl_sec);
+                record->end_usec = usec_add(now->lease_usec, lease_sec * USEC_PER_SEC);
+        }
+        state->key_end_usec = usec_add(now->lease_usec, state->key_lease_sec * USEC_PER_SEC);
+        state->seen_usec = now->real_usec;
+        return schedule(entry);
+}

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* The domain of the registrar: zones, the names in them, who owns each, until when. Pure: no I/O, no event
+ * loop, no clock of its own; time is an argument. Main thread only. */
+
+#include <bsd/sys/tree.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "registry/decision.h"
+#include "registry/policy.h"
+#include "registry/state.h"
+#include "registry/update.h"
+#include "util/heap.h"
+
+struct registry_time {
+        usec_t lease_usec; /* lease clock, see state.h */
+        usec_t real_usec;  /* CLOCK_REALTIME */
+};
+
+struct registry_zone;
+
+struct name_entry {
+        RB_ENTRY(name_entry) by_label;
+        struct registry_zone *zone;
+        struct name_state *state; /* never NULL */
+        struct heap_node deadline;
+        char label[]; /* lower case, NUL-terminated */
+};
+
+RB_HEAD(name_tree, name_entry);
+RB_HEAD(record_tree, record);
+
+struct registry_zone {
+        struct registry *registry;
+        const struct zone_policy *policy; /* owned by the configuration */
+        struct name_tree names;
+        uint32_t n_entries; /* claimed or not */
+        uint32_t n_names;   /* claimed */
+        uint32_t n_records;
+        uint32_t n_pending; /* first claims on their way to the disk */
+        struct registry_zone *next;
+        void *userdata; /* of who joins the floors */
+};
+
+struct registry {
+        struct registry_zone *zones;
+        struct heap deadlines;
+        struct record_tree addresses; /* of all zones: (address, age of the claim) */
+        uint64_t n_names;
+        /* After a reboot with a doubtful clock no key lease ends before this (lease clock). */
+        usec_t keys_held_until_usec;
+};
+
+struct registry *registry_new(void);
+struct registry *registry_free(struct registry *registry);
+DEFINE_CLEANUP(struct registry *, registry_free)
+
+/* "policy" must outlive the zone. NULL when memory is out. */
+struct registry_zone *registry_add_zone(struct registry *registry, const struct zone_policy *policy);
+/* Forgets the zone and its names, here only. */
+void registry_remove_zone(struct registry_zone *zone);
+/* The zone of exactly this name, or NULL. */
+struct registry_zone *registry_find_zone(const struct registry *registry, const struct dns_name *name);
+/* The innermost zone that name is in or below, or NULL. */
+struct registry_zone *registry_find_zone_of(const struct registry *registry, const struct dns_name *name);
+
+struct name_entry *registry_find(const struct registry_zone *zone, const struct dns_name *name);
+struct name_entry *registry_find_label(const struct registry_zone *zone, const char *label);
+/* First entry whose label is greater ("" = the first), for paging. */
+struct name_entry *registry_after(const struct registry_zone *zone, const char *label);
+struct dns_name name_entry_name(const struct name_entry *entry);
+
+/* Checks 7 and 8 of the order of checks: before the signature, and once more when state may have changed. */
+enum admission {
+        ADMISSION_REFUSED,   /* decision is filled in */
+        ADMISSION_NEW,
+        ADMISSION_DUPLICATE, /* the request accepted last, again: it waits for the same and gets the same */
+};
+enum admission registry_admit(const struct registry_zone *zone, const struct update *update,
+                              const struct registry_time *now, struct decision *decision);
+
+/* What a request is granted: the same for a duplicate, whatever happened since. */
+struct grant {
+        uint32_t record_lease_sec; /* the shortest of all, 0 without additions */
+        uint32_t key_lease_sec;
+};
+uint32_t registry_grant_record(const struct zone_policy *policy, const struct update *update, uint32_t ttl_sec);
+struct grant registry_grant(const struct registry_zone *zone, const struct update *update);
+
+/* Check 11: what the update makes of the name. */
+enum application {
+        APPLICATION_REFUSED, /* decision is filled in */
+        APPLICATION_NOTHING, /* nothing is there and nothing was asked for: NOERROR */
+        APPLICATION_REFRESH, /* leases are to be extended, nothing else: registry_refresh() */
+        APPLICATION_CHANGE,  /* *ret_after, to be stored, then installed */
+};
+enum application registry_apply(const struct registry_zone *zone, const struct update *update,
+                                const struct registry_time *now, struct name_state **ret_after,
+                                struct decision *decision);
+
+/* A pure refresh, in memory. 0 or -ENOMEM (nothing changed). */
+int registry_refresh(struct registry_zone *zone, const struct update *update, const struct registry_time *now);
+
+/* The PTR records that follow from an installation. A zone of NULL: nobody has the address (any more). */
+struct ptr_change {
+        struct address address;
+        struct registry_zone *zone_before, *zone_after;
+        struct dns_name before, after;
+};
+
+struct effects {
+        struct ptr_change *ptrs; /* owned; free() */
+        unsigned n_ptrs;
+};
+
+/* Replaces the state of a name; takes "after" on success. An empty state removes the entry. Both "*ret_old"
+ * (the state it had, to be freed; may be NULL: there was none) and effects are the caller's. 0 or -ENOMEM. */
+int registry_install(struct registry_zone *zone, const char *label, struct name_state *after,
+                     struct effects *ret_effects, struct name_state **ret_old);
+
+/* Who gets the PTR of an address, or NULL: the claim made from that very address wins, else the oldest. */
+struct name_entry *registry_ptr_owner(const struct registry *registry, const struct address *address);
+
+/* The earliest end of anything, USEC_INFINITY if there is none. */
+usec_t registry_next_deadline(const struct registry *registry);
+/* An entry at which something has ended, or NULL. It is to be changed to what registry_expire() gives, or put
+ * off with registry_postpone(), before the next call. */
+struct name_entry *registry_next_due(const struct registry *registry, usec_t lease_usec);
+struct name_state *registry_expire(const struct name_entry *entry, const struct registry_time *now);
+/* Makes the name free in this state: replay memory stays as long as any accepted request could be replayed. */
+void registry_free_name(struct name_state *state, const struct registry_time *now);
+void registry_postpone(struct registry *registry, struct name_entry *entry, usec_t until_usec);

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "registry/state.h"
+
+struct name_state *name_state_new(void)
+{
+        return calloc(1, sizeof(struct name_state));
+}
+
+struct name_state *name_state_free(struct name_state *state)
+{
+        if (!state)
+                return NULL;
+        free(state->earlier);
+        free(state->blocked_reason);
+        free(state->banned_fingerprint);
+        free(state->key);
+        free(state->records);
+        free(state);
+        return NULL;
+}
+
+/* A key is stored as long as it is: most are 64 octets, the largest 520. */
+static size_t key_size(const struct dns_key *key)
+{
+        return offsetof(struct dns_key, public_key) + key->length;
+}
+
+static int copy_string(char **to, const char *from)
+{
+        *to = from ? strdup(from) : NULL;
+        return from && !*to ? -ENOMEM : 0;
+}
+
+struct name_state *name_state_copy(const struct name_state *state)
+{
+        _cleanup_(name_state_freep) struct name_state *copy = name_state_new();
+
+        if (!copy || !state)
+                return TAKE_PTR(copy);
+
+        *copy = *state;
+        copy->earlier = NULL;
+        copy->blocked_reason = copy->banned_fingerprint = NULL;
+        copy->key = NULL;
+        copy->records = NULL;
+
+        if (state->n_hashes > 1) {
+                copy->earlier = reallocarray(NULL, state->n_hashes - 1U, REPLAY_HASH_SIZE);
+                if (!copy->earlier)
+                        return NULL;
+                memcpy(copy->earlier, state->earlier, (state->n_hashes - 1U) * REPLAY_HASH_SIZE);
+        }
+        if (copy_string(&copy->blocked_reason, state->blocked_reason) < 0 ||
+            copy_string(&copy->banned_fingerprint, state->banned_fingerprint) < 0)
+                return NULL;
+        if (state->key && name_state_set_key(copy, state->key) < 0)
+                return NULL;
+        if (state->n_records > 0) {
+                copy->records = calloc(state->n_records, sizeof(struct record));
+                if (!copy->records)
+                        return NULL;
+                for (unsigned i = 0; i < state->n_records; i++)
+                        copy->records[i] = (struct record){
+                                .address = state->records[i].address,
+                                .proven = state->records[i].proven,
+                                .lease_sec = state->records[i].lease_sec,
+                                .end_usec = state->records[i].end_usec,
+                        };
+        }
+        return TAKE_PTR(copy);
+}
+
+int name_state_set_key(struct name_state *state, const struct dns_key *key)
+{
+        struct dns_key *copy = malloc(key_size(key));
+
+        if (!copy)
+                return -ENOMEM;
+        memcpy(copy, key, key_size(key));
+        free(state->key);
+        state->key = copy;
+        state->key_tag = dns_key_tag(key);
+        return 0;
+}
+
+struct record *name_state_find(const struct name_state *state, const struct address *address)
+{
+        if (!state)
+                return NULL;
+        for (unsigned i = 0; i < state->n_records; i++)
+                if (address_equal(&state->records[i].address, address))
+                        return &state->records[i];
+        return NULL;
+}
+
+struct record *name_state_add(struct name_state *state, const struct address *address)
+{
+        struct record *record = name_state_find(state, address), *records;
+
+        if (record)
+                return record;
+        records = reallocarray(state->records, state->n_records + 1U, sizeof(*records));
+        if (!records)
+                return NULL;
+        state->records = records;
+        record = &records[state->n_records++];
+        *record = (struct record){ .address = *address };
+        return record;
+}
+
+void name_state_remove(struct name_state *state, struct record *record)
+{
+        *record = state->records[--state->n_records];
+}
+
+void name_state_release(struct name_state *state)
+{
+        state->claimed = false;
+        state->provisional = PROVISIONAL_NO;
+        free(state->key);
+        state->key = NULL;
+        free(state->records);
+        state->records = NULL;
+        state->n_records = 0;
+        state->key_lease_sec = 0;
+        state->key_end_usec = 0;
+        state->claimed_usec = 0;
+        state->source = (struct address){};
+}
+
+int name_state_remember(struct name_state *state, uint32_t inception, uint32_t expiration, const uint8_t *hash)
+{
+        if (state->n_hashes > 0 && state->inception == inception) {
+                uint8_t(*earlier)[REPLAY_HASH_SIZE];
+
+                earlier = reallocarray(state->earlier, state->n_hashes, REPLAY_HASH_SIZE);
+                if (!earlier)
+                        return -ENOMEM;
+                memcpy(earlier[state->n_hashes - 1], state->hash, REPLAY_HASH_SIZE);
+                state->earlier = earlier;
+                state->n_hashes++;
+        } else {
+                free(state->earlier);
+                state->earlier = NULL;
+                state->n_hashes = 1;
+        }
+        if (state->expiration == 0 || (int32_t) (expiration - state->expiration) > 0)
+                state->expiration = expiration;
+        state->inception = inception;
+        memcpy(state->hash, hash, REPLAY_HASH_SIZE);
+        return 0;
+}
+
+bool name_state_is_empty(const struct name_state *state)
+{
+        return !state->claimed && !state->reserved && state->n_hashes == 0 && state->blocked_until_usec == 0 &&
+               !state->banned_fingerprint;
+}
+
+bool name_state_same_addresses(const struct name_state *a, const struct name_state *b)
+{
+        unsigned n_a = a ? a->n_records : 0, n_b = b ? b->n_records : 0;
+
+        if (n_a != n_b)
+                return false;
+        for (unsigned i = 0; i < n_a; i++)
+                if (!name_state_find(b, &a->records[i].address))
+                        return false;
+        return true;
+}

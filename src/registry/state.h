@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* All that is known about one name, as one value. A change makes a new value and installs it once it is
+ * durable; only a pure refresh writes into an installed one (lease ends, replay memory, last seen).
+ *
+ * Lease times are on the lease clock: microseconds, going on through restarts and reboots (store/clock.h),
+ * never stepped. Real times are CLOCK_REALTIME. */
+
+#include <bsd/sys/tree.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "dns/key.h"
+#include "util/address.h"
+#include "util/macro.h"
+#include "util/time.h"
+
+struct name_entry;
+
+struct record {
+        RB_ENTRY(record) by_address;    /* in struct registry, while installed */
+        struct name_entry *entry;       /* while installed */
+        struct address address;
+        bool proven;                    /* a request for this name came from this very address */
+        uint32_t lease_sec;             /* the longest granted since it was last stored */
+        usec_t end_usec;
+};
+
+/* What an upstream may still object to, and what is undone then. */
+enum provisional {
+        PROVISIONAL_NO,
+        PROVISIONAL_CLAIM,   /* the name itself: it becomes free again */
+        PROVISIONAL_RECORDS, /* records at a name already owned: they are withdrawn again */
+};
+
+#define REPLAY_HASH_SIZE  16 /* octets kept of a request's hash */
+#define REPLAY_HASHES_MAX 16
+
+struct name_state {
+        bool claimed; /* else there is no key: only replay memory, reservation, or block */
+        bool reserved;
+        enum provisional provisional;
+
+        uint32_t key_lease_sec;
+        usec_t key_end_usec;
+        usec_t claimed_usec; /* real */
+        usec_t seen_usec;    /* real; last accepted request */
+        struct address source; /* of the claim */
+
+        /* Replay memory: the newest inception, the request accepted last, and those before it with that
+         * inception; kept until the latest expiration of any accepted request. */
+        uint32_t inception;
+        uint32_t expiration;
+        uint8_t n_hashes; /* 0: nothing was accepted yet */
+        uint8_t hash[REPLAY_HASH_SIZE];
+        uint8_t (*earlier)[REPLAY_HASH_SIZE]; /* n_hashes - 1 of them; owned */
+
+        /* An upstream has foreign data at this name: refused until then. */
+        usec_t blocked_until_usec; /* 0: not blocked */
+        uint32_t blocked_sec;      /* length of the last block, for the next to be twice as long */
+        char *blocked_reason;      /* escaped text, owned; NULL when not blocked */
+        /* A key that an administrator refuses for this name: its fingerprint, owned, or NULL. */
+        char *banned_fingerprint;
+
+        struct dns_key *key; /* allocated as long as it is; owned; NULL when not claimed */
+        uint16_t key_tag;
+
+        uint16_t n_records;
+        struct record *records; /* owned */
+};
+
+struct name_state *name_state_new(void);
+struct name_state *name_state_free(struct name_state *state);
+DEFINE_CLEANUP(struct name_state *, name_state_free)
+/* A deep copy that is not installed. NULL when memory is out; "state" NULL gives an empty one. */
+struct name_state *name_state_copy(const struct name_state *state);
+
+/* Takes a copy of the key, no longer than needed. 0 or -ENOMEM. */
+int name_state_set_key(struct name_state *state, const struct dns_key *key);
+struct record *name_state_find(const struct name_state *state, const struct address *address);
+/* Adds or finds. NULL when memory is out. */
+struct record *name_state_add(struct name_state *state, const struct address *address);
+void name_state_remove(struct name_state *state, struct record *record);
+/* Drops key and records, keeps replay memory, reservation and blocks. */
+void name_state_release(struct name_state *state);
+/* Notes an accepted request. 0 or -ENOMEM. */
+int name_state_remember(struct name_state *state, uint32_t inception, uint32_t expiration,
+                        const uint8_t *hash);
+/* Is there anything left worth keeping. */
+bool name_state_is_empty(const struct name_state *state);
+/* Same addresses, in whatever order. NULL stands for none. */
+bool name_state_same_addresses(const struct name_state *a, const struct name_state *b);

@@ -1,0 +1,382 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include <stdio.h>
+
+#include "registry/update.h"
+#include "util/escape.h"
+
+static const struct dialect dialect_nsreg = {
+        .name = "nsreg",
+        .key_section = DNS_SECTION_ADDITIONAL,
+        .drops_addresses = true,
+        .key_claims = false, /* it is sent with every request, removals too */
+};
+
+static const struct dialect dialect_plain = {
+        .name = "rfc2136",
+        .key_section = DNS_SECTION_AUTHORITY,
+        .drops_addresses = false,
+        .key_claims = true,
+};
+
+void update_clear(struct update *update)
+{
+        for (unsigned i = 0; i < update->n_prerequisites; i++)
+                free(update->prerequisites[i].key);
+        free(update->prerequisites);
+        free(update->operations);
+        *update = (struct update){};
+}
+
+static bool malformed(struct decision *decision, const char *text)
+{
+        return decide(decision, DNS_RCODE_FORMERR, DNS_EDE_NONE, "%s", text);
+}
+
+static bool no_memory(struct decision *decision)
+{
+        return decide(decision, DNS_RCODE_SERVFAIL, DNS_EDE_NOT_READY, "out of memory; try again later");
+}
+
+/* The KEY in the additional section is the mark of the original's dialect; everything else is plain. */
+static const struct dialect *find_dialect(const struct dns_message *message)
+{
+        unsigned first, n = dns_message_section(message, DNS_SECTION_ADDITIONAL, &first);
+
+        for (unsigned i = first; i < first + n; i++)
+                if (message->rrs[i].type == DNS_TYPE_KEY)
+                        return &dialect_nsreg;
+        return &dialect_plain;
+}
+
+static bool decode_key(const struct dns_message *message, struct update *update, struct decision *decision)
+{
+        unsigned first, n = dns_message_section(message, update->dialect->key_section, &first);
+        struct dns_name owner;
+
+        for (unsigned i = first; i < first + n; i++) {
+                const struct dns_rr *rr = &message->rrs[i];
+
+                if (rr->type != DNS_TYPE_KEY || rr->class != DNS_CLASS_IN)
+                        continue;
+                if (update->has_key)
+                        return malformed(decision, "more than one KEY record; send exactly one");
+                if (dns_message_owner(message, rr, &owner) < 0 ||
+                    dns_key_from_rdata(dns_message_rdata(message, rr), rr->rdlength, &update->key) < 0)
+                        return malformed(decision, "the KEY record is malformed");
+                if (!dns_name_equal(&owner, &update->name))
+                        return decide(decision, DNS_RCODE_REFUSED, DNS_EDE_PROHIBITED,
+                                      "the KEY record is not at the signer's name");
+                if (update->key.protocol != 3)
+                        return malformed(decision, "the KEY record's protocol is not 3 (DNSSEC)");
+                if (update->key.algorithm != update->algorithm || dns_key_tag(&update->key) != update->key_tag)
+                        return malformed(decision, "the KEY record is not the key of the signature "
+                                                   "(algorithm or key tag differ)");
+                if (rr->ttl > INT32_MAX || (rr->ttl == 0 && update->edns.lease_form == 0))
+                        return malformed(decision, "the KEY record's TTL, the key lease, must be more than 0");
+                update->has_key = true;
+                update->key_ttl_sec = rr->ttl;
+        }
+        return true;
+}
+
+/* Number 4: the signature's form, its key, its algorithm. */
+static bool decode_signature(const struct dns_message *message, const struct update_context *context,
+                             struct update *update, struct decision *decision)
+{
+        struct dns_sig0 sig;
+        int r;
+
+        r = dns_sig0_parse(message, &sig);
+        if (r == -ENODATA)
+                return malformed(decision, "the update is not signed; sign it with SIG(0)");
+        if (r < 0)
+                return malformed(decision, "the SIG(0) record is malformed");
+        update->name = sig.signer;
+        update->algorithm = sig.algorithm;
+        update->key_tag = sig.key_tag;
+        update->inception = sig.inception;
+        update->expiration = sig.expiration;
+        r = dns_sig0_hash(message, &sig, update->hash);
+        if (r < 0)
+                return no_memory(decision);
+
+        if (dns_edns_parse(message, &update->edns) < 0)
+                return malformed(decision, "the OPT record's options are malformed");
+        update->edns.ede_text = NULL;
+        update->edns.ede_text_length = 0;
+
+        if (!decode_key(message, update, decision))
+                return false;
+        if (update->algorithm >= 32 || !(context->policy->algorithms & (1U << update->algorithm)))
+                return decide(decision, DNS_RCODE_REFUSED, DNS_EDE_NOT_SUPPORTED,
+                              "key algorithm %u is not allowed for this zone; use ECDSAP256SHA256",
+                              update->algorithm);
+        return true;
+}
+
+static bool check_claimable(const struct update_context *context, const struct update *update,
+                            struct decision *decision)
+{
+        const struct dns_name *zone = &context->policy->zone, *name = &update->name;
+        char text[DNS_NAME_FORMAT_MAX], label_text[80];
+        const uint8_t *label;
+        size_t length;
+
+        if (!dns_name_is_subdomain(name, zone))
+                return decide(decision, DNS_RCODE_NOTZONE, DNS_EDE_NONE, "the signer's name is not in the zone");
+        if (dns_name_equal(name, zone))
+                return decide(decision, DNS_RCODE_REFUSED, DNS_EDE_PROHIBITED,
+                              "the zone itself cannot be claimed; claim a name one label below it");
+        length = dns_name_first_label(name, &label);
+        escape_bytes(label_text, sizeof(label_text), label, length);
+        if (dns_name_count_labels(name) != dns_name_count_labels(zone) + 1)
+                return decide(decision, DNS_RCODE_REFUSED, DNS_EDE_PROHIBITED,
+                              "only names exactly one label below %.120s can be claimed",
+                              dns_name_format(zone, text));
+        if (!dns_label_is_ldh(label, length))
+                return decide(decision, DNS_RCODE_REFUSED, DNS_EDE_PROHIBITED,
+                              "name \"%s\" is not a host name: use letters, digits and hyphens, "
+                              "no hyphen at either end",
+                              label_text);
+        if (zone_policy_reserves(context->policy, name, context->server_name))
+                return decide(decision, DNS_RCODE_REFUSED, DNS_EDE_BLOCKED,
+                              "name \"%s\" is reserved by the server's configuration; choose another name",
+                              label_text);
+        return true;
+}
+
+static bool is_meta_type(uint16_t type)
+{
+        return type == DNS_TYPE_OPT || (type >= 128 && type <= 255);
+}
+
+/* The owner of an RR of prerequisite or update section: the signer's name and no other. */
+static bool check_owner(const struct dns_message *message, const struct dns_rr *rr,
+                        const struct update_context *context, const struct update *update,
+                        struct decision *decision)
+{
+        struct dns_name owner;
+
+        if (dns_message_owner(message, rr, &owner) < 0)
+                return malformed(decision, "a record's owner name is malformed");
+        if (!dns_name_is_subdomain(&owner, &context->policy->zone))
+                return decide(decision, DNS_RCODE_NOTZONE, DNS_EDE_NONE, "a record is outside the zone");
+        if (!dns_name_equal(&owner, &update->name))
+                return decide(decision, DNS_RCODE_REFUSED, DNS_EDE_PROHIBITED,
+                              "every record must be at the signer's own name");
+        return true;
+}
+
+static bool decode_prerequisite(const struct dns_message *message, const struct dns_rr *rr,
+                                struct prerequisite *ret, struct decision *decision)
+{
+        ret->type = rr->type;
+        if (rr->ttl != 0)
+                return malformed(decision, "a prerequisite's TTL must be 0");
+        switch (rr->class) {
+        case DNS_CLASS_ANY:
+        case DNS_CLASS_NONE:
+                if (rr->rdlength != 0)
+                        return malformed(decision, "a prerequisite of class ANY or NONE has no data");
+                if (rr->type == DNS_TYPE_ANY)
+                        ret->kind = rr->class == DNS_CLASS_ANY ? PREREQUISITE_NAME_IN_USE
+                                                               : PREREQUISITE_NAME_NOT_IN_USE;
+                else if (is_meta_type(rr->type))
+                        return malformed(decision, "a prerequisite's type is no data type");
+                else
+                        ret->kind = rr->class == DNS_CLASS_ANY ? PREREQUISITE_RRSET_EXISTS
+                                                               : PREREQUISITE_RRSET_ABSENT;
+                return true;
+        case DNS_CLASS_IN:
+                if (is_meta_type(rr->type))
+                        return malformed(decision, "a prerequisite's type is no data type");
+                ret->kind = PREREQUISITE_RR_EXISTS;
+                if (rr->type == DNS_TYPE_KEY) {
+                        ret->key = calloc(1, sizeof(*ret->key));
+                        if (!ret->key)
+                                return no_memory(decision);
+                        if (dns_key_from_rdata(dns_message_rdata(message, rr), rr->rdlength, ret->key) < 0)
+                                return malformed(decision, "a prerequisite's KEY is malformed");
+                } else if ((rr->type == DNS_TYPE_A || rr->type == DNS_TYPE_AAAA) &&
+                           dns_rr_address(message, rr, &ret->address) < 0)
+                        return malformed(decision, "a prerequisite's address is malformed");
+                return true;
+        default:
+                return malformed(decision, "a prerequisite's class is wrong");
+        }
+}
+
+static bool decode_prerequisites(const struct dns_message *message, const struct update_context *context,
+                                 struct update *update, struct decision *decision)
+{
+        unsigned first, n = dns_message_section(message, DNS_SECTION_ANSWER, &first);
+
+        if (n == 0)
+                return true;
+        update->prerequisites = calloc(n, sizeof(*update->prerequisites));
+        if (!update->prerequisites)
+                return no_memory(decision);
+        for (unsigned i = 0; i < n; i++) {
+                const struct dns_rr *rr = &message->rrs[first + i];
+
+                update->n_prerequisites = i + 1;
+                if (!decode_prerequisite(message, rr, &update->prerequisites[i], decision) ||
+                    !check_owner(message, rr, context, update, decision))
+                        return false;
+        }
+        return true;
+}
+
+/* RFC 2136 section 3.4.1: what class, type, TTL and RDLENGTH of an update RR may be together. */
+static bool decode_operation(const struct dns_message *message, const struct dns_rr *rr,
+                             const struct update *update, struct operation *ret, struct decision *decision)
+{
+        bool is_address = rr->type == DNS_TYPE_A || rr->type == DNS_TYPE_AAAA;
+        struct dns_key key;
+
+        *ret = (struct operation){ .type = rr->type, .ttl_sec = rr->ttl };
+
+        if (rr->class != DNS_CLASS_IN && rr->class != DNS_CLASS_NONE && rr->class != DNS_CLASS_ANY)
+                return malformed(decision, "an update record's class is wrong");
+        if (rr->class != DNS_CLASS_IN && rr->ttl != 0)
+                return malformed(decision, "a deletion's TTL must be 0");
+        if (rr->class == DNS_CLASS_ANY && rr->rdlength != 0)
+                return malformed(decision, "a deletion of class ANY has no data");
+        if (is_meta_type(rr->type) && !(rr->class == DNS_CLASS_ANY && rr->type == DNS_TYPE_ANY))
+                return malformed(decision, "an update record's type is no data type");
+        if (!is_address && rr->type != DNS_TYPE_KEY && rr->type != DNS_TYPE_ANY)
+                return decide(decision, DNS_RCODE_REFUSED, DNS_EDE_NOT_SUPPORTED,
+                              "records of type %u are not accepted; only A and AAAA are", rr->type);
+
+        if (rr->class == DNS_CLASS_ANY) {
+                ret->kind = rr->type == DNS_TYPE_ANY   ? OPERATION_DELETE_ALL
+                            : rr->type == DNS_TYPE_KEY ? OPERATION_KEY_DELETE
+                                                       : OPERATION_DELETE_RRSET;
+                return true;
+        }
+
+        if (is_address) {
+                if (dns_rr_address(message, rr, &ret->address) < 0)
+                        return malformed(decision, "an address record is malformed");
+                ret->kind = rr->class == DNS_CLASS_IN ? OPERATION_ADD : OPERATION_DELETE_RR;
+                if (rr->class == DNS_CLASS_IN &&
+                    (rr->ttl > INT32_MAX || (rr->ttl == 0 && update->edns.lease_form == 0)))
+                        return malformed(decision, "an address record's TTL, its lease, must be more than 0");
+                return true;
+        }
+
+        if (dns_key_from_rdata(dns_message_rdata(message, rr), rr->rdlength, &key) < 0)
+                return malformed(decision, "the KEY record is malformed");
+        if (rr->class == DNS_CLASS_IN) {
+                if (!update->has_key || !dns_key_same(&key, &update->key))
+                        return decide(decision, DNS_RCODE_REFUSED, DNS_EDE_PROHIBITED,
+                                      "only the signing key itself can be added");
+                ret->kind = OPERATION_KEY_ADD;
+                return true;
+        }
+        /* Deleting a key that is not the signer's deletes nothing, as any deletion of what is not there. */
+        if (key.algorithm != update->algorithm || dns_key_tag(&key) != update->key_tag) {
+                ret->kind = OPERATION_DELETE_RR;
+                return true;
+        }
+        ret->kind = OPERATION_KEY_DELETE;
+        return true;
+}
+
+static bool judge_addition(const struct update_context *context, struct update *update,
+                           struct operation *operation, struct decision *decision)
+{
+        char text[ADDRESS_FORMAT_MAX];
+        enum address_verdict verdict = zone_policy_judge_address(context->policy, &operation->address);
+
+        if (verdict == ADDRESS_ACCEPTED)
+                return true;
+        if (update->dialect->drops_addresses) {
+                operation->filtered = true;
+                update->n_filtered++;
+                return true;
+        }
+        return decide(decision, DNS_RCODE_REFUSED, DNS_EDE_PROHIBITED,
+                      verdict == ADDRESS_NEVER ? "address %s is never registered"
+                                               : "address %s is outside the networks this zone allows",
+                      address_format(&operation->address, text));
+}
+
+static bool decode_operations(const struct dns_message *message, const struct update_context *context,
+                              struct update *update, struct decision *decision)
+{
+        unsigned first, n = dns_message_section(message, DNS_SECTION_AUTHORITY, &first), n_adds = 0;
+        const struct operation *last_filtered = NULL;
+        char text[ADDRESS_FORMAT_MAX];
+
+        if (n > 0) {
+                update->operations = calloc(n, sizeof(*update->operations));
+                if (!update->operations)
+                        return no_memory(decision);
+        }
+        for (unsigned i = 0; i < n; i++) {
+                const struct dns_rr *rr = &message->rrs[first + i];
+                struct operation *operation = &update->operations[i];
+
+                if (!decode_operation(message, rr, update, operation, decision) ||
+                    !check_owner(message, rr, context, update, decision))
+                        return false;
+                update->n_operations = i + 1;
+                if (operation->kind != OPERATION_ADD)
+                        continue;
+                n_adds++;
+                if (!judge_addition(context, update, operation, decision))
+                        return false;
+                if (operation->filtered)
+                        last_filtered = operation;
+        }
+        if (n_adds > 0 && n_adds == update->n_filtered)
+                return decide(decision, DNS_RCODE_REFUSED, DNS_EDE_PROHIBITED,
+                              "none of the addresses can be registered here: %s is outside the networks "
+                              "this zone allows",
+                              address_format(&last_filtered->address, text));
+        return true;
+}
+
+/* Number 6. Serial number arithmetic of RFC 1982, as the 32-bit times wrap in 2106. */
+static bool check_time(const struct update_context *context, const struct update *update,
+                       struct decision *decision)
+{
+        uint32_t now = (uint32_t) (context->real_usec / USEC_PER_SEC);
+        int32_t early = (int32_t) (update->inception - now), late = (int32_t) (now - update->expiration);
+        int32_t span = (int32_t) (update->expiration - update->inception);
+
+        if (span < 0 || span > UPDATE_SIGNATURE_SPAN_SEC)
+                return decide(decision, DNS_RCODE_NOTAUTH,
+                              span < 0 ? DNS_EDE_SIGNATURE_EXPIRED : DNS_EDE_SIGNATURE_NOT_YET_VALID,
+                              "the signature's validity of %d s is not between 0 and %d s", span,
+                              UPDATE_SIGNATURE_SPAN_SEC);
+        if (early <= 0 && late <= 0)
+                return true;
+        if (!context->clock_synchronized)
+                return decide(decision, DNS_RCODE_SERVFAIL, DNS_EDE_NOT_READY,
+                              "this server's clock is not synchronized yet; try again later");
+        if (early > 0)
+                return decide(decision, DNS_RCODE_NOTAUTH, DNS_EDE_SIGNATURE_NOT_YET_VALID,
+                              "the signature becomes valid in %d s; check this machine's clock", early);
+        return decide(decision, DNS_RCODE_NOTAUTH, DNS_EDE_SIGNATURE_EXPIRED,
+                      "the signature expired %d s ago; check this machine's clock", late);
+}
+
+bool update_decode(const struct dns_message *message, const struct update_context *context, struct update *ret,
+                   struct decision *decision)
+{
+        struct update update = { .dialect = find_dialect(message), .source = context->source };
+
+        if (!decode_signature(message, context, &update, decision) ||
+            !check_claimable(context, &update, decision) ||
+            !decode_prerequisites(message, context, &update, decision) ||
+            !decode_operations(message, context, &update, decision) ||
+            !check_time(context, &update, decision)) {
+                update_clear(&update);
+                return false;
+        }
+        *ret = update;
+        return true;
+}
