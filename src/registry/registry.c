@@ -446,5 +446,6 @@ int registry_refresh(struct registry_zone *zone, const struct update *update, co
         }
         state->key_end_usec = usec_add(now->lease_usec, state->key_lease_sec * USEC_PER_SEC);
         state->seen_usec = now->real_usec;
+        state->refreshed = true;
         return schedule(entry);
 }

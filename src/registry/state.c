@@ -44,6 +44,7 @@ struct name_state *name_state_copy(const struct name_state *state)
         copy->blocked_reason = copy->banned_fingerprint = NULL;
         copy->key = NULL;
         copy->records = NULL;
+        copy->refreshed = false;
 
         if (state->n_hashes > 1) {
                 copy->earlier = reallocarray(NULL, state->n_hashes - 1U, REPLAY_HASH_SIZE);

@@ -46,6 +46,7 @@ struct name_state {
         usec_t key_end_usec;
         usec_t claimed_usec; /* real */
         usec_t seen_usec;    /* real; last accepted request */
+        bool refreshed;      /* lease ends moved since this state was stored */
         struct address source; /* of the claim */
 
         /* Replay memory: the newest inception, the request accepted last, and those before it with that
