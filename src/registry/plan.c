@@ -332,7 +332,7 @@ static void route_ours(struct unit *unit)
 /* May destroy the unit. */
 static void route(struct unit *unit)
 {
-        if (unit->in_flight || unit->row_busy || heap_contains(&unit->retry)) {
+        if (unit->in_flight || unit->row_busy || heap_contains(&unit->retry) || unit->plan->loading) {
                 leave_queue(unit);
                 return;
         }
@@ -420,24 +420,36 @@ int plan_change(struct plan *plan, enum unit_kind kind, unsigned lane, const str
         return 0;
 }
 
-int plan_load(struct plan *plan, enum unit_kind kind, unsigned lane, const struct dns_name *owner,
-              enum row_state row, const struct rrset *row_set, const struct rrset *wanted)
+void plan_load_begin(struct plan *plan)
 {
-        struct unit *unit;
+        plan->loading = true;
+}
 
-        if (row == ROW_OURS && rrset_equal(row_set, wanted) && !rrset_is_empty(wanted))
+int plan_load(struct plan *plan, enum unit_kind kind, unsigned lane, const struct dns_name *owner,
+              enum row_state row, const struct rrset *row_set)
+{
+        struct unit *unit = plan_find(plan, kind, owner);
+
+        if (unit && row == ROW_OURS && rrset_equal(row_set, &unit->wanted)) {
+                unit_destroy(unit);
                 return 0;
-        unit = add_unit(plan, kind, lane, owner);
-        if (!unit || rrset_copy(&unit->wanted, wanted) < 0 || rrset_copy(&unit->row_set, row_set) < 0 ||
-            rrset_copy(&unit->published, row_set) < 0) {
-                if (unit)
-                        unit_destroy(unit);
-                return -ENOMEM;
         }
+        if (!unit)
+                unit = add_unit(plan, kind, lane, owner);
+        if (!unit || rrset_copy(&unit->row_set, row_set) < 0 || rrset_copy(&unit->published, row_set) < 0)
+                return -ENOMEM;
         unit->row = row;
         unit->sent = row == ROW_DOUBTFUL;
-        route(unit);
         return 0;
+}
+
+void plan_load_done(struct plan *plan)
+{
+        struct unit *unit, *next;
+
+        plan->loading = false;
+        RB_FOREACH_SAFE (unit, unit_tree, &plan->units, next)
+                route(unit);
 }
 
 static int unit_in_sync(struct plan *plan, enum unit_kind kind, unsigned lane, const struct dns_name *owner,
@@ -764,7 +776,7 @@ struct plan_batch *plan_next(struct plan *plan, usec_t now_usec)
 
 /* --- answers --- */
 
-/* Foreign data at this name. May destroy the unit. */
+/* Foreign data at this name. */
 static void refuse(struct unit *unit, const char *reason)
 {
         struct plan *plan = unit->plan;
@@ -773,8 +785,9 @@ static void refuse(struct unit *unit, const char *reason)
         set_error(unit, reason);
         set_refused(unit, true);
         leave_queue(unit);
-        end_waiters(unit, unit->generation, WAIT_REFUSED, reason);
+        /* What follows from it is on its way before anybody is told. */
         plan->ops->refused(plan->userdata, unit, reason);
+        end_waiters(unit, unit->generation, WAIT_REFUSED, reason);
 }
 
 static void acknowledge(struct unit *unit)

@@ -134,7 +134,7 @@ struct plan_ops {
         void (*delete_row)(void *userdata, const struct unit *unit);
         /* A waiter's end; it is not waiting any more and may be freed. */
         void (*waited)(void *userdata, struct plan_waiter *waiter, enum wait_outcome outcome, const char *reason);
-        /* Foreign data at this name, found now. May change the wanted state of this and other units. */
+        /* Foreign data at this name, found now; told before the waiters. Changes no plan from within. */
         void (*refused)(void *userdata, struct unit *unit, const char *reason);
         /* A unit that reconciliation looked at was not as it should be. */
         void (*drifted)(void *userdata, const struct unit *unit);
@@ -166,6 +166,7 @@ struct plan {
         unsigned next_lane;
         uint64_t random;      /* of the jitter */
         bool stopped;         /* nothing new is sent */
+        bool loading;
 };
 
 /* "seed" makes the jitter of back-offs; any number. NULL when memory is out. */
@@ -182,9 +183,12 @@ int plan_add_lane(struct plan *plan, enum unit_kind kind, const struct dns_name 
  * Empty sets mean nothing. 0 or -ENOMEM. */
 int plan_change(struct plan *plan, enum unit_kind kind, unsigned lane, const struct dns_name *owner,
                 const struct rrset *before, const struct rrset *wanted);
-/* A row found in the store at start. */
+/* Filling a plan at start: begin, everything that is wanted by plan_change() with nothing before, then the
+ * rows of the store, then done, which finds out what differs. */
+void plan_load_begin(struct plan *plan);
 int plan_load(struct plan *plan, enum unit_kind kind, unsigned lane, const struct dns_name *owner,
-              enum row_state row, const struct rrset *row_set, const struct rrset *wanted);
+              enum row_state row, const struct rrset *row_set);
+void plan_load_done(struct plan *plan);
 /* Look whether the upstream still has what it should (reconciliation). "wanted" is what is published. */
 int plan_check(struct plan *plan, enum unit_kind kind, unsigned lane, const struct dns_name *owner,
                const struct rrset *wanted);

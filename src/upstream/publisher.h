@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* Carries the registry into the upstreams: translates names and addresses into units of each upstream's plan,
+ * sends what the plans have to send, tells those who wait. Each upstream has its own connection, plan and
+ * back-off; none waits for another. Main thread only. */
+
+#include <bsd/sys/queue.h>
+#include <stdbool.h>
+#include <systemd/sd-event.h>
+
+#include "registry/plan.h"
+#include "registry/registry.h"
+#include "upstream/config.h"
+
+struct publisher;
+struct upstream;
+
+/* How an upstream is spoken to: nsupdate.h, unbound.h. */
+struct upstream_driver {
+        /* "userdata" of all others. 0 or -errno; "*why" (owned by the caller) says what is wrong with the
+         * configuration. */
+        int (*open)(struct upstream *upstream, void **ret, char **why);
+        void (*close)(void *driver);
+        /* Takes the batch and ends it with plan_finish() and the like, then calls upstream_sent(). */
+        void (*send)(void *driver, struct plan_batch *batch);
+        /* Is there a connection; for people. */
+        bool (*is_connected)(const void *driver);
+};
+
+/* One upstream as it is configured, shared by all zones that name it. */
+struct upstream {
+        LIST_ENTRY(upstream) upstreams;
+        struct publisher *publisher;
+        struct upstream_config *config; /* owned by the configuration */
+        char *identity;                 /* owned; what its rows are keyed by */
+        unsigned number;                /* for D-Bus, never used again */
+        const struct upstream_driver *type;
+        void *driver;
+        struct plan *plan;
+        int forward_lane; /* -1: serves reverse zones only */
+        usec_t success_usec; /* real time of the last acknowledgement; 0 = none yet */
+        uint64_t n_messages; /* sent */
+};
+LIST_HEAD(upstream_list, upstream);
+
+/* A zone's use of an upstream. */
+struct attachment {
+        struct attachment *next;
+        const struct upstream_config *config;
+        struct upstream *upstream; /* NULL for builtin */
+};
+
+struct publisher_ops {
+        /* Rows of units, see plan.h. When "wait", publisher_row_written() follows. */
+        void (*put_row)(void *userdata, const struct upstream *upstream, const struct unit *unit, bool wait);
+        void (*delete_row)(void *userdata, const struct upstream *upstream, const struct unit *unit);
+        /* Foreign data at a name. The zone and the name may be gone. May change the registry and publish. */
+        void (*refused)(void *userdata, const struct upstream *upstream, const struct dns_name *name,
+                        const char *reason);
+        /* Began or ended failing; "reason" NULL: works again. */
+        void (*upstream_changed)(void *userdata, const struct upstream *upstream, const char *reason);
+        void (*drifted)(void *userdata, const struct upstream *upstream, const struct dns_name *owner);
+};
+
+int publisher_new(sd_event *event, const struct publisher_ops *ops, void *userdata, struct publisher **ret);
+struct publisher *publisher_free(struct publisher *publisher);
+DEFINE_CLEANUP(struct publisher *, publisher_free)
+
+/* Attaches an upstream to a zone (zone->userdata is the publisher's list of attachments, until
+ * publisher_detach()). 0 or -errno with "*why". */
+int publisher_attach(struct publisher *publisher, struct registry_zone *zone, struct upstream_config *config,
+                     char **why);
+void publisher_detach(struct registry_zone *zone);
+const struct attachment *publisher_attachments(const struct registry_zone *zone);
+const struct upstream_list *publisher_upstreams(const struct publisher *publisher);
+struct upstream *publisher_find(const struct publisher *publisher, const char *identity);
+
+/* A name's state has changed: "before" and "after" may be NULL. "effects" are registry_install()'s. */
+int publisher_change(struct publisher *publisher, struct registry_zone *zone, const struct dns_name *name,
+                     const struct name_state *before, const struct name_state *after,
+                     const struct effects *effects);
+
+/* At start: begin, every name of the registry, every row of the store, done. */
+void publisher_load_begin(struct publisher *publisher);
+int publisher_load_name(struct publisher *publisher, const struct registry *registry, struct name_entry *entry);
+int publisher_load_row(struct publisher *publisher, const char *identity, enum unit_kind kind,
+                       const struct dns_name *owner, enum row_state row, const struct rrset *set);
+void publisher_load_done(struct publisher *publisher);
+
+void publisher_row_written(struct publisher *publisher, const char *identity, enum unit_kind kind,
+                           const struct dns_name *owner, bool ok);
+
+/* What a request waits for: every unit of a name, as it is wanted now. */
+struct publication;
+typedef void (*publication_done)(void *userdata, enum wait_outcome outcome, const char *reason);
+
+/* 0: nothing to wait for, it is published. 1: done will be called once, never from within this call, at the
+ * latest when timeout_usec have passed. -EAGAIN: an upstream is failing now, "*ret_reason" (a view) says how:
+ * do not wait. -ENOMEM. */
+int publisher_wait(struct publisher *publisher, struct registry_zone *zone, const struct dns_name *name,
+                   const struct name_state *state, usec_t timeout_usec, publication_done done, void *userdata,
+                   struct publication **ret, const char **ret_reason);
+struct publication *publication_free(struct publication *publication); /* done is not called */
+unsigned publisher_waiting(const struct publisher *publisher);
+
+/* Is a name as it should be at one upstream. */
+bool publisher_is_published(const struct attachment *attachment, const struct dns_name *name);
+
+/* Retry now. */
+void publisher_flush(struct publisher *publisher);
+/* True when every unit is as it should be. */
+bool publisher_is_quiet(const struct publisher *publisher);
+
+/* For drivers: the loop. */
+sd_event *upstream_event(const struct upstream *upstream);
+/* For drivers: a batch has ended, there may be more to send. */
+void upstream_sent(struct upstream *upstream);
+/* For drivers: a batch was acknowledged. */
+void upstream_succeeded(struct upstream *upstream);
+usec_t upstream_now(void); /* the plans' clock */
