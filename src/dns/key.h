@@ -53,8 +53,8 @@ DEFINE_CLEANUP(struct dns_keypair *, dns_keypair_free)
 
 /* Algorithms 13, 14, 15, 16. KEY flags 0, protocol 3. */
 int dns_keypair_generate(uint8_t algorithm, struct dns_keypair **ret);
-/* BIND's "Private-key-format: v1.2" and v1.3 text: 8, 10, 13, 14, 15, 16. The public half is computed from the private
- * one; "flags" of the result are 0. -EBADMSG (not such a file), -EOPNOTSUPP (algorithm). */
+/* BIND's "Private-key-format: v1.2" and v1.3 text: 8, 10, 13, 14, 15, 16. The public half is computed from
+ * the private one; "flags" of the result are 0. -EBADMSG (not such a file), -EOPNOTSUPP (algorithm). */
 int dns_keypair_parse(const char *text, size_t length, struct dns_keypair **ret);
 /* Private half as v1.3 text; *ret is owned by the caller, and is to be wiped. 13, 14, 15, 16. */
 int dns_keypair_format(const struct dns_keypair *pair, char **ret);

@@ -20,29 +20,29 @@
 #include "dns/wire.h"
 
 enum dns_section {
-        DNS_SECTION_QUESTION,   /* UPDATE: zone */
-        DNS_SECTION_ANSWER,     /* UPDATE: prerequisite */
-        DNS_SECTION_AUTHORITY,  /* UPDATE: update */
+        DNS_SECTION_QUESTION,  /* UPDATE: zone */
+        DNS_SECTION_ANSWER,    /* UPDATE: prerequisite */
+        DNS_SECTION_AUTHORITY, /* UPDATE: update */
         DNS_SECTION_ADDITIONAL,
         _DNS_SECTIONS,
 };
 
 struct dns_rr {
-        uint16_t owner;    /* offset of its owner name in the message */
+        uint16_t owner; /* offset of its owner name in the message */
         uint16_t type;
-        uint16_t class;    /* of an OPT: the UDP payload size */
-        uint16_t rdata;    /* offset */
+        uint16_t class; /* of an OPT: the UDP payload size */
+        uint16_t rdata; /* offset */
         uint16_t rdlength;
         uint32_t ttl;
 };
 
-#define DNS_MESSAGE_RRS_MAX 512 /* the walk refuses more; a zone transfer is walked with dns_rr_next() */
+#define DNS_MESSAGE_RRS_MAX 512 /* the walk refuses more */
 
 struct dns_message {
         const uint8_t *wire;
         size_t size;
         uint16_t id;
-        uint16_t flags;    /* the second word of the header, opcode and RCODE included */
+        uint16_t flags; /* the second word of the header, opcode and RCODE included */
         uint16_t counts[_DNS_SECTIONS];
         /* First question (the zone, in an UPDATE); type 0 when there is none. */
         struct dns_name question_name;
@@ -52,9 +52,9 @@ struct dns_message {
         uint16_t n_rrs;
         struct dns_rr rrs[DNS_MESSAGE_RRS_MAX];
         /* Indexes into rrs, or -1. */
-        int opt;           /* at most one, in additional, owner root */
-        int sig0;          /* the SIG (covered type 0) that is the very last RR, in additional */
-        int tsig;          /* the TSIG that is the very last RR, in additional */
+        int opt;  /* at most one, in additional, owner root */
+        int sig0; /* the SIG (covered type 0) that is the very last RR, in additional */
+        int tsig; /* the TSIG that is the very last RR, in additional */
 };
 
 /* What the peer is allowed to make us look at. */
@@ -79,11 +79,15 @@ static inline unsigned dns_message_opcode(const struct dns_message *message)
 unsigned dns_message_rcode(const struct dns_message *message);
 
 /* RRs of one section: rrs[*ret_first] .. rrs[*ret_first + n - 1]; returns n. */
-unsigned dns_message_section(const struct dns_message *message, enum dns_section section, unsigned *ret_first);
+unsigned dns_message_section(const struct dns_message *message, enum dns_section section,
+                             unsigned *ret_first);
 
 /* Expands the name at an offset; *ret_end (may be NULL) is the offset behind it as it lies there. 0 or
  * -EBADMSG. */
 int dns_message_name(const struct dns_message *message, size_t offset, struct dns_name *ret, size_t *ret_end);
+/* The same with the letters' case as sent, which is what a signature covers. */
+int dns_message_expand(const struct dns_message *message, size_t offset, uint8_t buffer[static DNS_NAME_MAX],
+                       size_t *ret_length, size_t *ret_end);
 int dns_message_owner(const struct dns_message *message, const struct dns_rr *rr, struct dns_name *ret);
 const uint8_t *dns_message_rdata(const struct dns_message *message, const struct dns_rr *rr);
 
@@ -91,7 +95,8 @@ const uint8_t *dns_message_rdata(const struct dns_message *message, const struct
 int dns_rr_address(const struct dns_message *message, const struct dns_rr *rr, struct address *ret);
 
 /* Building. The writer holds header and RRs; begin writes the header with zero counts, each RR counts itself
- * in. Names are written with compression against the question name only where "compress" says so. */
+ * in. Owner names are compressed against the (first) question's name, names in RDATA never are. At most
+ * DNS_MESSAGE_MAX octets are written, whatever the buffer holds. */
 struct dns_builder {
         struct wire_writer writer;
         uint16_t counts[_DNS_SECTIONS];

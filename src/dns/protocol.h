@@ -5,12 +5,12 @@
 
 #include <stdint.h>
 
-#define DNS_HEADER_SIZE     12
-#define DNS_NAME_MAX        255
-#define DNS_LABEL_MAX       63
-#define DNS_MESSAGE_MAX     65535
-#define DNS_UDP_DEFAULT     512
-#define DNS_UDP_MAX         1232
+#define DNS_HEADER_SIZE 12
+#define DNS_NAME_MAX    255
+#define DNS_LABEL_MAX   63
+#define DNS_MESSAGE_MAX 65535
+#define DNS_UDP_DEFAULT 512
+#define DNS_UDP_MAX     1232
 
 enum dns_opcode {
         DNS_OPCODE_QUERY = 0,

@@ -13,9 +13,9 @@
 struct dns_sig0 {
         uint8_t algorithm;
         uint16_t key_tag;
-        uint32_t inception;  /* seconds, RFC 1982 arithmetic */
+        uint32_t inception; /* seconds, RFC 1982 arithmetic */
         uint32_t expiration;
-        struct dns_name signer; /* canonical */
+        struct dns_name signer;   /* canonical */
         const uint8_t *signature; /* a view */
         uint16_t signature_length;
         uint8_t signed_rdata[18 + DNS_NAME_MAX]; /* RDATA without the signature, as it is signed */

@@ -53,10 +53,10 @@ int tsig_sign(struct dns_builder *builder, const struct tsig_key *key, uint64_t 
 
 enum tsig_verdict {
         TSIG_GOOD,
-        TSIG_MISSING,      /* no TSIG in the answer: a hint, never success */
-        TSIG_UNSIGNED,     /* BADKEY or BADSIG, unsigned as the RFC has it: a hint, never success */
-        TSIG_BADTIME,      /* properly signed: the server's clock is in *ret_server_time */
-        TSIG_BAD,          /* wrong key, name, algorithm, MAC, id, or time outside the fudge */
+        TSIG_MISSING,  /* no TSIG in the answer: a hint, never success */
+        TSIG_UNSIGNED, /* BADKEY or BADSIG, unsigned as the RFC has it: a hint, never success */
+        TSIG_BADTIME,  /* properly signed: the server's clock is in *ret_server_time */
+        TSIG_BAD,      /* wrong key, name, algorithm, MAC, id, or time outside the fudge */
 };
 
 /* Verifies the answer to the request that filled the context. "*ret_error" is the TSIG error field. */

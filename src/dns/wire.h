@@ -19,7 +19,7 @@ struct wire_reader wire_reader_init(const void *data, size_t size);
 uint8_t wire_read_u8(struct wire_reader *reader);
 uint16_t wire_read_u16(struct wire_reader *reader);
 uint32_t wire_read_u32(struct wire_reader *reader);
-uint64_t wire_read_u48(struct wire_reader *reader); /* TSIG's time */
+uint64_t wire_read_u48(struct wire_reader *reader);                   /* TSIG's time */
 const uint8_t *wire_read_bytes(struct wire_reader *reader, size_t n); /* a view; NULL on error */
 size_t wire_reader_left(const struct wire_reader *reader);
 

@@ -30,9 +30,9 @@
 
 #define container_of(pointer, type, member) ((type *) ((char *) (pointer) -offsetof(type, member)))
 
-#define _cleanup_(function) __attribute__((cleanup(function)))
+#define _cleanup_(function)   __attribute__((cleanup(function)))
 #define _printf_(text, first) __attribute__((format(printf, text, first)))
-#define _unused_ __attribute__((unused))
+#define _unused_              __attribute__((unused))
 
 /* Defines foo_freep() for use as _cleanup_(foo_freep) on a variable of type "type" (a pointer type);
  * the destructor takes NULL and returns NULL. */
@@ -41,6 +41,14 @@
         {                                                                                                    \
                 if (*pointer)                                                                                \
                         *pointer = destructor(*pointer);                                                     \
+        }
+
+/* The same for destructors of foreign libraries, which return something else or nothing. */
+#define DEFINE_CLEANUP_VOID(type, destructor)                                                                \
+        _unused_ static inline void destructor##p(type *pointer)                                             \
+        {                                                                                                    \
+                if (*pointer)                                                                                \
+                        destructor(*pointer);                                                                \
         }
 
 static inline void freep(void *pointer)
@@ -54,7 +62,7 @@ static inline void closep(int *fd)
                 close(*fd);
 }
 
-#define _cleanup_free_ _cleanup_(freep)
+#define _cleanup_free_  _cleanup_(freep)
 #define _cleanup_close_ _cleanup_(closep)
 
 /* Hands a pointer or a descriptor on and forgets it here. */
