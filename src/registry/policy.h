@@ -74,7 +74,7 @@ struct peer_limits {
                 .connections_per_source = 256,                                                               \
                 .message_bytes = 8192,                                                                       \
                 .rrs_per_message = 64,                                                                       \
-                .in_flight_per_connection = 32,                                                              \
+                .in_flight_per_connection = 64,                                                              \
                 .unread_output = 64 * 1024,                                                                  \
                 .message_timeout_usec = 5 * USEC_PER_SEC,                                                    \
                 .idle_timeout_usec = 15 * USEC_PER_SEC,                                                      \
