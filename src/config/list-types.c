@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <ctype.h>
+
+#include "config/types.h"
+#include "dns/protocol.h"
+#include "dns/tsig.h"
+#include "registry/policy.h"
+
+static int parse_dns_name(const struct config_key *key, const char *text, void *target,
+                          char why[static CONFIG_WHY_MAX])
+{
+        return dns_name_parse(text, target);
+}
+
+static void print_name(const struct dns_name *name, FILE *out)
+{
+        char buffer[DNS_NAME_FORMAT_MAX];
+
+        config_print_quoted(dns_name_format(name, buffer), out);
+}
+
+static bool print_dns_name(const struct config_key *key, const void *target, FILE *out)
+{
+        const struct dns_name *name = target;
+
+        if (name->length == 0)
+                return false;
+        print_name(name, out);
+        return true;
+}
+
+const struct config_type config_type_dns_name = { "a domain name", parse_dns_name, print_dns_name };
+
+static int parse_strings(const struct config_key *key, const char *text, void *target,
+                         char why[static CONFIG_WHY_MAX])
+{
+        return string_list_add(target, text);
+}
+
+static bool print_strings(const struct config_key *key, const void *target, FILE *out)
+{
+        const struct string_list *list = target;
+
+        fputc('[', out);
+        for (size_t i = 0; i < list->n_items; i++) {
+                if (i > 0)
+                        fputs(", ", out);
+                config_print_quoted(list->items[i], out);
+        }
+        fputc(']', out);
+        return true;
+}
+
+const struct config_type config_type_strings = { "a text", parse_strings, print_strings };
+
+/* Globs over one label: dots can never match, so they are a mistake. */
+static int parse_labels(const struct config_key *key, const char *text, void *target,
+                        char why[static CONFIG_WHY_MAX])
+{
+        _cleanup_free_ char *lower = strdup(text);
+
+        if (!lower)
+                return -ENOMEM;
+        for (char *c = lower; *c; c++) {
+                if (*c == '.' || *c <= ' ' || *c > '~') {
+                        snprintf(why, CONFIG_WHY_MAX,
+                                 "one label below the zone, without dots (globs are welcome)");
+                        return -EINVAL;
+                }
+                *c = (char) tolower((unsigned char) *c);
+        }
+        return string_list_add(target, lower);
+}
+
+const struct config_type config_type_labels = { "a name without dots", parse_labels, print_strings };
+
+static int parse_names(const struct config_key *key, const char *text, void *target,
+                       char why[static CONFIG_WHY_MAX])
+{
+        struct dns_name name;
+        int r;
+
+        r = dns_name_parse(text, &name);
+        if (r < 0)
+                return r;
+        return name_list_add(target, &name);
+}
+
+static bool print_names(const struct config_key *key, const void *target, FILE *out)
+{
+        const struct name_list *list = target;
+
+        fputc('[', out);
+        for (size_t i = 0; i < list->n_items; i++) {
+                if (i > 0)
+                        fputs(", ", out);
+                print_name(&list->items[i], out);
+        }
+        fputc(']', out);
+        return true;
+}
+
+const struct config_type config_type_names = { "a domain name", parse_names, print_names };
+
+static int parse_reverse_zones(const struct config_key *key, const char *text, void *target,
+                               char why[static CONFIG_WHY_MAX])
+{
+        struct dns_name name, v4, v6;
+        int r;
+
+        r = dns_name_parse(text, &name);
+        if (r < 0)
+                return r;
+        if (dns_name_parse("in-addr.arpa.", &v4) < 0 || dns_name_parse("ip6.arpa.", &v6) < 0)
+                return -EINVAL;
+        if (!dns_name_is_subdomain(&name, &v4) && !dns_name_is_subdomain(&name, &v6)) {
+                snprintf(
+                        why, CONFIG_WHY_MAX,
+                        "not a reverse zone: those end in in-addr.arpa or ip6.arpa, such as 10.in-addr.arpa");
+                return -EINVAL;
+        }
+        return name_list_add(target, &name);
+}
+
+const struct config_type config_type_reverse_zones = { "a reverse zone such as 10.in-addr.arpa",
+                                                       parse_reverse_zones, print_names };
+
+/* Host bits are dropped: the original took 192.168.1.5/24 for its network. */
+static int parse_prefixes(const struct config_key *key, const char *text, void *target,
+                          char why[static CONFIG_WHY_MAX])
+{
+        _cleanup_free_ char *copy = strdup(text);
+        struct address address;
+        struct prefix prefix;
+        unsigned length = 0;
+        char *slash;
+        int r;
+
+        if (!copy)
+                return -ENOMEM;
+        slash = strchr(copy, '/');
+        if (slash)
+                *slash++ = '\0';
+        r = address_parse(copy, &address);
+        if (r < 0)
+                return r;
+        if (slash) {
+                if (*slash == '\0' || strlen(slash) > 3)
+                        return -EINVAL;
+                for (const char *c = slash; *c; c++) {
+                        if (*c < '0' || *c > '9')
+                                return -EINVAL;
+                        length = length * 10 + (unsigned) (*c - '0');
+                }
+        } else {
+                length = (unsigned) address_size(&address) * 8;
+        }
+        if (length > address_size(&address) * 8) {
+                snprintf(why, CONFIG_WHY_MAX, "a prefix length beyond %zu", address_size(&address) * 8);
+                return -EINVAL;
+        }
+        prefix = prefix_from_address(&address, length);
+        return prefix_list_add(target, &prefix);
+}
+
+static bool print_prefixes(const struct config_key *key, const void *target, FILE *out)
+{
+        const struct prefix_list *list = target;
+        char buffer[PREFIX_FORMAT_MAX];
+
+        fputc('[', out);
+        for (size_t i = 0; i < list->n_items; i++)
+                fprintf(out, "%s\"%s\"", i > 0 ? ", " : "", prefix_format(&list->items[i], buffer));
+        fputc(']', out);
+        return true;
+}
+
+const struct config_type config_type_prefixes = { "a network such as 192.168.0.0/16 or fd00::/8",
+                                                  parse_prefixes, print_prefixes };
+
+void address_list_clear(struct address_list *list)
+{
+        free(list->items);
+        *list = (struct address_list){};
+}
+
+int address_list_add(struct address_list *list, const struct address *address)
+{
+        struct address *items = reallocarray(list->items, list->n_items + 1, sizeof(*items));
+
+        if (!items)
+                return -ENOMEM;
+        list->items = items;
+        items[list->n_items++] = *address;
+        return 0;
+}
+
+static int parse_addresses(const struct config_key *key, const char *text, void *target,
+                           char why[static CONFIG_WHY_MAX])
+{
+        struct address address;
+        int r;
+
+        r = address_parse(text, &address);
+        if (r < 0)
+                return r;
+        return address_list_add(target, &address);
+}
+
+static bool print_addresses(const struct config_key *key, const void *target, FILE *out)
+{
+        const struct address_list *list = target;
+        char buffer[ADDRESS_FORMAT_MAX];
+
+        fputc('[', out);
+        for (size_t i = 0; i < list->n_items; i++)
+                fprintf(out, "%s\"%s\"", i > 0 ? ", " : "", address_format(&list->items[i], buffer));
+        fputc(']', out);
+        return true;
+}
+
+const struct config_type config_type_addresses = { "an IPv4 or IPv6 address", parse_addresses,
+                                                   print_addresses };
+
+static const struct {
+        const char *name;
+        enum dns_algorithm algorithm;
+} key_algorithms[] = {
+        { "ecdsap256sha256", DNS_ALGORITHM_ECDSAP256SHA256 },
+        { "ecdsap384sha384", DNS_ALGORITHM_ECDSAP384SHA384 },
+        { "ed25519", DNS_ALGORITHM_ED25519 },
+        { "ed448", DNS_ALGORITHM_ED448 },
+        { "rsasha256", DNS_ALGORITHM_RSASHA256 },
+};
+
+static int parse_key_algorithms(const struct config_key *key, const char *text, void *target,
+                                char why[static CONFIG_WHY_MAX])
+{
+        const char *names[ELEMENTSOF(key_algorithms) + 1] = {}, *nearest;
+
+        for (size_t i = 0; i < ELEMENTSOF(key_algorithms); i++) {
+                names[i] = key_algorithms[i].name;
+                if (strcasecmp(text, names[i]) == 0) {
+                        *(uint32_t *) target |= UINT32_C(1) << key_algorithms[i].algorithm;
+                        return 0;
+                }
+        }
+        nearest = config_suggest(names, text);
+        if (nearest)
+                snprintf(why, CONFIG_WHY_MAX, "not an algorithm for keys here (did you mean \"%s\"?)",
+                         nearest);
+        else
+                snprintf(why, CONFIG_WHY_MAX, "not an algorithm for keys here (there are %s, %s, %s, %s, %s)",
+                         names[0], names[1], names[2], names[3], names[4]);
+        return -EINVAL;
+}
+
+static bool print_key_algorithms(const struct config_key *key, const void *target, FILE *out)
+{
+        uint32_t bits = *(const uint32_t *) target;
+        bool first = true;
+
+        fputc('[', out);
+        for (size_t i = 0; i < ELEMENTSOF(key_algorithms); i++) {
+                if (!(bits & UINT32_C(1) << key_algorithms[i].algorithm))
+                        continue;
+                fprintf(out, "%s%s", first ? "" : ", ", key_algorithms[i].name);
+                first = false;
+        }
+        fputc(']', out);
+        return true;
+}
+
+const struct config_type config_type_key_algorithms = { "a key algorithm such as ed25519",
+                                                        parse_key_algorithms, print_key_algorithms };
+
+static int parse_tsig_algorithm(const struct config_key *key, const char *text, void *target,
+                                char why[static CONFIG_WHY_MAX])
+{
+        const char *names[_TSIG_ALGORITHMS + 1] = {}, *nearest;
+
+        if (tsig_algorithm_from_string(text, target) >= 0)
+                return 0;
+        for (int i = 0; i < _TSIG_ALGORITHMS; i++)
+                names[i] = tsig_algorithm_to_string((enum tsig_algorithm) i);
+        nearest = config_suggest(names, text);
+        if (nearest)
+                snprintf(why, CONFIG_WHY_MAX, "not a TSIG algorithm known here (did you mean \"%s\"?)",
+                         nearest);
+        else
+                snprintf(why, CONFIG_WHY_MAX,
+                         "not a TSIG algorithm known here (hmac-sha1, -sha224, -sha256, "
+                         "-sha384, -sha512 are)");
+        return -EINVAL;
+}
+
+static bool print_tsig_algorithm(const struct config_key *key, const void *target, FILE *out)
+{
+        fputs(tsig_algorithm_to_string(*(const enum tsig_algorithm *) target), out);
+        return true;
+}
+
+const struct config_type config_type_tsig_algorithm = { "a TSIG algorithm such as hmac-sha256",
+                                                        parse_tsig_algorithm, print_tsig_algorithm };
+
+static int parse_tsig_secret(const struct config_key *key, const char *text, void *target,
+                             char why[static CONFIG_WHY_MAX])
+{
+        return tsig_key_set_secret(target, text);
+}
+
+static bool print_tsig_secret(const struct config_key *key, const void *target, FILE *out)
+{
+        return ((const struct tsig_key *) target)->secret_length > 0;
+}
+
+const struct config_type config_type_tsig_secret = { "a secret in base64", parse_tsig_secret,
+                                                     print_tsig_secret };
