@@ -195,8 +195,10 @@ char *time_span_format(char *buffer, size_t size, usec_t span)
 
                 written = snprintf(buffer + position, size - position, "%s%" PRIu64 "%s",
                                    position > 0 ? " " : "", n, shown[i].name);
-                if ((size_t) written >= size - position)
+                if ((size_t) written >= size - position) {
+                        buffer[position] = 0;
                         break;
+                }
                 position += (size_t) written;
         }
 
