@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What the house asks of every source file: who may include whom, size, form."""
+
+import os
+import re
+import shutil
+import subprocess
+
+import pytest
+
+ROOT = os.path.abspath(os.environ.get("NSREG_SOURCE", os.path.join(os.path.dirname(__file__), "..", "..")))
+
+# A room and the rooms it may include from, besides itself. Programs' managers join all floors.
+ABOVE_DNS = {"util", "dns"}
+MAY_INCLUDE = {
+    "util": set(),
+    "dns": {"util"},
+    "registry": ABOVE_DNS,
+    "config": ABOVE_DNS | {"registry", "upstream"},
+    "store": ABOVE_DNS | {"registry"},
+    "net": ABOVE_DNS,
+    "upstream": ABOVE_DNS | {"registry", "net"},
+    "nsregd": None,
+    "nsregc": None,
+    "nsregctl": None,
+}
+# config/ fills the structs that upstream/ defines; it uses nothing else of it.
+CONFIG_FROM_UPSTREAM = {"upstream/config.h"}
+
+
+def files(folder, *endings):
+    found = []
+    for root, _, names in os.walk(os.path.join(ROOT, folder)):
+        found += [os.path.relpath(os.path.join(root, name), ROOT) for name in names if name.endswith(endings)]
+    return sorted(found)
+
+
+SOURCES = files("src", ".c", ".h")
+ALL_C = SOURCES + files("tests", ".c", ".h")
+
+
+def text(path):
+    with open(os.path.join(ROOT, path), encoding="utf-8") as file:
+        return file.read()
+
+
+def test_there_is_something_to_judge():
+    assert len(SOURCES) > 20
+
+
+def test_includes_go_upward_only():
+    wrong = []
+    for path in SOURCES:
+        room = path.split("/")[1]
+        allowed = MAY_INCLUDE[room]
+        for header in re.findall(r'^#include "([^"]+)"', text(path), re.M):
+            other = header.split("/")[0]
+            if "/" not in header:
+                wrong.append(f"{path}: {header} without its room")
+            elif other == room or allowed is None and other in MAY_INCLUDE:
+                continue
+            elif other not in (allowed or ()):
+                wrong.append(f"{path} includes {header}")
+            elif room == "config" and other == "upstream" and header not in CONFIG_FROM_UPSTREAM:
+                wrong.append(f"{path} includes {header}")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_programs_do_not_include_each_other():
+    programs = {"nsregd", "nsregc", "nsregctl"}
+    wrong = [f"{path} includes {header}" for path in SOURCES for header in
+             re.findall(r'^#include "([^"]+)"', text(path), re.M)
+             if header.split("/")[0] in programs - {path.split("/")[1]}]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_d_bus_lives_in_bus_files_only():
+    wrong = [path for path in SOURCES if "sd-bus.h" in text(path)
+             and not re.search(r"/(bus|resolve|link)[^/]*\.[ch]$", path)]
+    assert not wrong, wrong
+
+
+def test_library_rooms_log_debug_only():
+    wrong = []
+    for path in SOURCES:
+        room = path.split("/")[1]
+        if room in ("nsregd", "nsregc", "nsregctl") or path.startswith("src/util/log"):
+            continue
+        wrong += [f"{path}: {call}" for call in
+                  re.findall(r"\blog_(?:error|warning|notice|info|message|event)\(", text(path))]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_every_file_names_its_license():
+    wrong = [path for path in ALL_C if not text(path).startswith("/* SPDX-License-Identifier: LGPL-2.1-or-later */\n")]
+    wrong += [path for path in files("tests", ".py", "meson.build") + files("src", "meson.build")
+              if "SPDX-License-Identifier: LGPL-2.1-or-later" not in text(path)[:120]]
+    assert not wrong, wrong
+
+
+def test_a_file_holds_one_noun():
+    wrong = [f"{path}: {text(path).count(chr(10))} lines" for path in SOURCES if text(path).count("\n") > 800]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_no_task_is_left_in_the_code():
+    wrong = [path for path in ALL_C + files("tests", ".py") if re.search(r"\b(TO" r"DO|FIX" r"ME|XX" r"X)\b", text(path))]
+    assert not wrong, wrong
+
+
+def test_form():
+    tool = shutil.which("clang-format")
+    if not tool:
+        pytest.skip("clang-format is not installed")
+    version = subprocess.run([tool, "--version"], stdout=subprocess.PIPE, text=True, check=True).stdout
+    if "version 14." not in version:
+        pytest.skip("every release of clang-format has a form of its own; 14 is the one that counts")
+    run = subprocess.run([tool, "--dry-run", "-Werror", *ALL_C], cwd=ROOT, stdout=subprocess.PIPE,
+                         stderr=subprocess.STDOUT, text=True, check=False)
+    wrong = sorted(set(re.findall(r"^([^:\s]+):\d+:\d+: error", run.stdout, re.M)))
+    assert not wrong, "clang-format -i " + " ".join(wrong)
