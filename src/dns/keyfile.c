@@ -10,8 +10,8 @@
 #include "util/macro.h"
 
 #define PRIVATE_KEY_MAX      66 /* the longest private half written here: Ed448's 57 */
-#define RSA_EXPONENT_SHORT   255
 #define EC_POINT_FORM_OCTETS 1
+#define RSA_EXPONENT_SHORT   255
 
 /* clang-format off */
 DEFINE_CLEANUP_VOID(EVP_PKEY *, EVP_PKEY_free)
@@ -54,37 +54,45 @@ static int public_from_rsa(EVP_PKEY *from, struct dns_key *key)
         return writer.error ? -EBADMSG : 0;
 }
 
+static int public_from_ecdsa(EVP_PKEY *from, const struct algorithm *algorithm, struct dns_key *key)
+{
+        unsigned char *point = NULL;
+        size_t n = EVP_PKEY_get1_encoded_public_key(from, &point);
+        bool uncompressed = n == EC_POINT_FORM_OCTETS + algorithm->public_length;
+
+        if (uncompressed) {
+                memcpy(key->public_key, point + EC_POINT_FORM_OCTETS, algorithm->public_length);
+                key->length = (uint16_t) algorithm->public_length;
+        }
+        OPENSSL_free(point);
+        return uncompressed ? 0 : -EBADMSG;
+}
+
+static int public_from_edwards(EVP_PKEY *from, const struct algorithm *algorithm, struct dns_key *key)
+{
+        size_t n = sizeof(key->public_key);
+
+        if (EVP_PKEY_get_raw_public_key(from, key->public_key, &n) <= 0 || n != algorithm->public_length)
+                return -EBADMSG;
+
+        key->length = (uint16_t) n;
+        return 0;
+}
+
 static int public_from_private(EVP_PKEY *from, const struct algorithm *algorithm, struct dns_key *ret)
 {
-        struct dns_key key = { .protocol = 3, .algorithm = algorithm->number };
-        uint8_t point[EC_POINT_FORM_OCTETS + DNS_KEY_PUBLIC_MAX];
-        size_t n = sizeof(key.public_key);
-        int r;
+        *ret = (struct dns_key){ .protocol = 3, .algorithm = algorithm->number };
 
         switch (algorithm->family) {
         case ALGORITHM_RSA:
-                r = public_from_rsa(from, &key);
-                if (r < 0)
-                        return r;
-                break;
+                return public_from_rsa(from, ret);
         case ALGORITHM_ECDSA:
-                if (!EVP_PKEY_get_octet_string_param(from, OSSL_PKEY_PARAM_PUB_KEY, point, sizeof(point),
-                                                     &n) ||
-                    n != EC_POINT_FORM_OCTETS + algorithm->public_length)
-                        return -EBADMSG;
-                memcpy(key.public_key, point + EC_POINT_FORM_OCTETS, algorithm->public_length);
-                key.length = (uint16_t) algorithm->public_length;
-                break;
+                return public_from_ecdsa(from, algorithm, ret);
         case ALGORITHM_EDWARDS:
-                if (EVP_PKEY_get_raw_public_key(from, key.public_key, &n) <= 0 ||
-                    n != algorithm->public_length)
-                        return -EBADMSG;
-                key.length = (uint16_t) n;
-                break;
+                return public_from_edwards(from, algorithm, ret);
         }
 
-        *ret = key;
-        return 0;
+        return -EOPNOTSUPP;
 }
 
 static int keypair_new(EVP_PKEY *private_key, const struct algorithm *algorithm, struct dns_keypair **ret)

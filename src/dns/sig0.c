@@ -107,7 +107,7 @@ int dns_sig0_parse(const struct dns_message *message, struct dns_sig0 *ret)
 int dns_sig0_hash(const struct dns_message *message, const struct dns_sig0 *sig,
                   uint8_t ret[static DNS_SIG0_HASH_SIZE])
 {
-        _cleanup_(signed_data_done) struct signed_data data;
+        _cleanup_(signed_data_done) struct signed_data data = {};
         int r;
 
         r = signed_data_from_message(&data, message, sig);
@@ -173,7 +173,7 @@ static int verify_octets(EVP_PKEY *key, const struct algorithm *algorithm, const
 int dns_sig0_verify(const struct dns_message *message, const struct dns_sig0 *sig, EVP_PKEY *key)
 {
         const struct algorithm *algorithm = algorithm_find(sig->algorithm);
-        _cleanup_(signed_data_done) struct signed_data data;
+        _cleanup_(signed_data_done) struct signed_data data = {};
         uint8_t der[ECDSA_DER_MAX];
         const uint8_t *signature = sig->signature;
         size_t length = sig->signature_length;
@@ -248,7 +248,7 @@ int dns_sig0_sign(struct dns_builder *builder, const struct dns_keypair *pair, c
         static const struct dns_name root = { .length = 1 };
         const struct algorithm *algorithm = algorithm_find(pair->key.algorithm);
         uint8_t rdata[SIG_FIXED_SIZE + DNS_NAME_MAX + SIGNATURE_MAX];
-        _cleanup_(signed_data_done) struct signed_data data;
+        _cleanup_(signed_data_done) struct signed_data data = {};
         size_t rdata_length, signature_length;
         int r;
 
