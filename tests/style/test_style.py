@@ -119,3 +119,13 @@ def test_form():
                          stderr=subprocess.STDOUT, text=True, check=False)
     wrong = sorted(set(re.findall(r"^([^:\s]+):\d+:\d+: error", run.stdout, re.M)))
     assert not wrong, "clang-format -i " + " ".join(wrong)
+
+
+@pytest.mark.parametrize("page", files("man", ".5", ".8"))
+def test_manual_pages_are_clean(page):
+    if not shutil.which("man"):
+        pytest.skip("man is not installed")
+    run = subprocess.run(["man", "--warnings", "-E", "UTF-8", "-l", "-Tutf8", "-Z", page], cwd=ROOT,
+                         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False,
+                         env={**os.environ, "LC_ALL": "C.UTF-8", "MANROFFSEQ": ""})
+    assert run.returncode == 0 and not run.stderr, run.stderr
