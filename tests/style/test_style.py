@@ -80,6 +80,24 @@ def test_d_bus_lives_in_bus_files_only():
     assert not wrong, wrong
 
 
+# Headers of the system that are for certain rooms only.
+SYSTEM_HEADERS = {
+    r"systemd/sd-event\.h": {"net", "store", "upstream", "nsregd", "nsregc", "nsregctl"},
+    r"sqlite3\.h": {"store"},
+    r"ldns/.*": {"dns"},
+    r"yaml\.h": {"config"},
+    r"libmnl/.*": {"nsregc"},
+    r"libsmartcols/.*": {"nsregctl"},
+}
+
+
+def test_libraries_are_used_by_their_rooms_only():
+    wrong = [f"{path} includes <{header}>" for path in SOURCES for header in
+             re.findall(r"^#include <([^>]+)>", text(path), re.M) for pattern, rooms in SYSTEM_HEADERS.items()
+             if re.fullmatch(pattern, header) and path.split("/")[1] not in rooms]
+    assert not wrong, "\n".join(wrong)
+
+
 def test_library_rooms_log_debug_only():
     wrong = []
     for path in SOURCES:
