@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "dns/tsig.h"
 
-#include <ldns/ldns.h>
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <strings.h>
+
+#include "dns/base64.h"
 
 #define TSIG_OTHER_TIME_SIZE 6
 #define ARCOUNT_OFFSET       10
@@ -68,21 +69,16 @@ const char *tsig_algorithm_to_string(enum tsig_algorithm algorithm)
 
 int tsig_key_set_secret(struct tsig_key *key, const char *base64)
 {
-        ldns_rdf *secret = NULL;
-        int r = -EINVAL;
+        uint8_t secret[TSIG_SECRET_MAX];
+        int n = base64_decode(base64, secret, sizeof(secret));
 
-        if (ldns_str2rdf_b64(&secret, base64) != LDNS_STATUS_OK)
-                return -EINVAL;
-
-        if (ldns_rdf_size(secret) > 0 && ldns_rdf_size(secret) <= TSIG_SECRET_MAX) {
-                key->secret_length = ldns_rdf_size(secret);
-                memcpy(key->secret, ldns_rdf_data(secret), key->secret_length);
-                r = 0;
+        if (n >= 0) {
+                memcpy(key->secret, secret, (size_t) n);
+                key->secret_length = (size_t) n;
         }
 
-        OPENSSL_cleanse(ldns_rdf_data(secret), ldns_rdf_size(secret));
-        ldns_rdf_deep_free(secret);
-        return r;
+        OPENSSL_cleanse(secret, sizeof(secret));
+        return n < 0 ? n : 0;
 }
 
 static struct dns_name algorithm_name(enum tsig_algorithm algorithm)

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Runs a fuzzer's function over the files and directories named on the command line: the corpora as plain
+ * tests, with any compiler. */
+
+#include <dirent.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "fuzz.h"
+#include "util/file.h"
+#include "util/macro.h"
+
+#define INPUT_MAX (1024 * 1024)
+
+static unsigned n_run;
+
+static int run_file(const char *path)
+{
+        _cleanup_free_ char *content = NULL;
+        _cleanup_free_ uint8_t *exact = NULL;
+        size_t size;
+        int r;
+
+        r = file_read(path, INPUT_MAX, &content, &size);
+        if (r < 0) {
+                fprintf(stderr, "%s: %s\n", path, strerror(-r));
+                return r;
+        }
+
+        /* of the exact size, so that a sanitizer sees the first octet read too many */
+        exact = malloc(MAX(size, (size_t) 1));
+        if (!exact)
+                return -ENOMEM;
+        memcpy(exact, content, size);
+
+        if (getenv("FUZZ_VERBOSE"))
+                fprintf(stderr, "%s\n", path);
+        LLVMFuzzerTestOneInput(exact, size);
+        n_run++;
+        return 0;
+}
+
+static int run_directory(const char *path)
+{
+        DIR *directory = opendir(path);
+        struct dirent *entry;
+        int r = 0;
+
+        if (!directory)
+                return -errno;
+
+        while (r >= 0 && (entry = readdir(directory))) {
+                _cleanup_free_ char *file = NULL;
+
+                if (entry->d_name[0] == '.')
+                        continue;
+                file = path_join(path, entry->d_name);
+                r = file ? run_file(file) : -ENOMEM;
+        }
+
+        closedir(directory);
+        return r;
+}
+
+int main(int argc, char **argv)
+{
+        for (int i = 1; i < argc; i++) {
+                struct stat st;
+
+                if (stat(argv[i], &st) < 0) {
+                        fprintf(stderr, "%s: %s\n", argv[i], strerror(errno));
+                        return EXIT_FAILURE;
+                }
+                if ((S_ISDIR(st.st_mode) ? run_directory(argv[i]) : run_file(argv[i])) < 0)
+                        return EXIT_FAILURE;
+        }
+
+        printf("%u inputs\n", n_run);
+        return n_run > 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
