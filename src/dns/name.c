@@ -305,32 +305,47 @@ static bool ends_in(const struct dns_name *name, size_t offset, const uint8_t *w
         return name->length - offset == length && memcmp(name->wire + offset, wire, length) == 0;
 }
 
-int dns_name_reverse_parse(const struct dns_name *name, struct address *ret)
+int dns_name_reverse_parse_prefix(const struct dns_name *name, struct prefix *ret)
 {
-        struct address address = {};
+        struct prefix prefix = {};
         uint8_t labels[LABELS_MAX];
         unsigned n = find_labels(name, labels);
 
-        if (n == OCTETS_IPV4 + 2 && ends_in(name, labels[OCTETS_IPV4], in_addr_arpa, sizeof(in_addr_arpa))) {
-                address.family = AF_INET;
-                for (unsigned i = 0; i < OCTETS_IPV4; i++)
-                        if (parse_decimal_label(name->wire + labels[i], &address.bytes[OCTETS_IPV4 - 1 - i]) <
-                            0)
+        if (n < 2)
+                return -EINVAL;
+        n -= 2;
+        if (n <= OCTETS_IPV4 && ends_in(name, labels[n], in_addr_arpa, sizeof(in_addr_arpa))) {
+                prefix.base.family = AF_INET;
+                prefix.length = (uint8_t) (n * 8);
+                for (unsigned i = 0; i < n; i++)
+                        if (parse_decimal_label(name->wire + labels[i], &prefix.base.bytes[n - 1 - i]) < 0)
                                 return -EINVAL;
-        } else if (n == NIBBLES_IPV6 + 2 && ends_in(name, labels[NIBBLES_IPV6], ip6_arpa, sizeof(ip6_arpa))) {
-                address.family = AF_INET6;
-                for (unsigned i = 0; i < NIBBLES_IPV6; i++) {
-                        unsigned place = NIBBLES_IPV6 - 1 - i;
+        } else if (n <= NIBBLES_IPV6 && ends_in(name, labels[n], ip6_arpa, sizeof(ip6_arpa))) {
+                prefix.base.family = AF_INET6;
+                prefix.length = (uint8_t) (n * 4);
+                for (unsigned i = 0; i < n; i++) {
+                        unsigned place = n - 1 - i;
                         uint8_t value;
 
                         if (parse_nibble_label(name->wire + labels[i], &value) < 0)
                                 return -EINVAL;
-                        address.bytes[place / 2] |= (uint8_t) (place % 2 == 0 ? value << 4 : value);
+                        prefix.base.bytes[place / 2] |= (uint8_t) (place % 2 == 0 ? value << 4 : value);
                 }
         } else
                 return -EINVAL;
 
-        *ret = address;
+        *ret = prefix;
+        return 0;
+}
+
+int dns_name_reverse_parse(const struct dns_name *name, struct address *ret)
+{
+        struct prefix prefix;
+
+        if (dns_name_reverse_parse_prefix(name, &prefix) < 0 ||
+            prefix.length != 8 * address_size(&prefix.base))
+                return -EINVAL;
+        *ret = prefix.base;
         return 0;
 }
 

@@ -47,6 +47,8 @@ int dns_name_concat(const struct dns_name *prefix, const struct dns_name *suffix
 struct dns_name dns_name_reverse(const struct address *address);
 /* The reverse name of a network: whole octets or nibbles that lie inside the prefix length. */
 struct dns_name dns_name_reverse_prefix(const struct prefix *prefix);
+/* The network of a reverse name with fewer labels than an address has. 0 or -EINVAL. */
+int dns_name_reverse_parse_prefix(const struct dns_name *name, struct prefix *ret);
 /* The address of a full reverse name. 0 or -EINVAL. */
 int dns_name_reverse_parse(const struct dns_name *name, struct address *ret);
 

@@ -136,7 +136,8 @@ enum admission registry_admit(const struct registry_zone *zone, const struct upd
         return admission;
 }
 
-uint32_t registry_grant_record(const struct zone_policy *policy, const struct update *update, uint32_t ttl_sec)
+uint32_t registry_grant_record(const struct zone_policy *policy, const struct update *update,
+                               uint32_t ttl_sec)
 {
         /* With the option of RFC 9664 the TTL is no lease. */
         uint32_t asked = update->edns.lease_form > 0 ? update->edns.lease_sec : ttl_sec;

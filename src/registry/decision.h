@@ -18,5 +18,4 @@ struct decision {
 };
 
 /* Fills in the decision; always returns false. What the format takes in must be escaped already. */
-bool decide(struct decision *decision, enum dns_rcode rcode, int ede, const char *format, ...)
-        _printf_(4, 5);
+bool decide(struct decision *decision, enum dns_rcode rcode, int ede, const char *format, ...) _printf_(4, 5);

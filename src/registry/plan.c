@@ -159,7 +159,8 @@ struct unit *plan_find(const struct plan *plan, enum unit_kind kind, const struc
         return RB_FIND(unit_tree, (struct unit_tree *) &plan->units, &key->unit);
 }
 
-static struct unit *add_unit(struct plan *plan, enum unit_kind kind, unsigned lane, const struct dns_name *owner)
+static struct unit *add_unit(struct plan *plan, enum unit_kind kind, unsigned lane,
+                             const struct dns_name *owner)
 {
         struct unit *unit;
 
@@ -187,7 +188,8 @@ static void end_waiters(struct unit *unit, uint32_t generation, enum wait_outcom
         struct plan *plan = unit->plan;
         struct plan_waiter *waiter, *next;
 
-        LIST_FOREACH_SAFE (waiter, &unit->waiters, by_unit, next) {
+        LIST_FOREACH_SAFE(waiter, &unit->waiters, by_unit, next)
+        {
                 if ((int32_t) (waiter->generation - generation) > 0)
                         continue;
                 waiter_unlink(waiter);
@@ -662,12 +664,14 @@ static void batch_sent(struct plan_batch *batch)
 /* What a unit would be sent as, were it not in a group. */
 static int unit_action(const struct unit *unit)
 {
-        if (unit->in_flight || unit->row_busy || unit->refused || heap_contains(&unit->retry) || unit->checking)
+        if (unit->in_flight || unit->row_busy || unit->refused || heap_contains(&unit->retry) ||
+            unit->checking)
                 return -1;
         if (unit->row == ROW_DOUBTFUL && !unit->sent && !unit->unsettled &&
             rrset_equal(&unit->row_set, &unit->wanted))
                 return PLAN_FIRST;
-        if (unit->row == ROW_OURS && !(unit->published_known && rrset_equal(&unit->published, &unit->wanted)) &&
+        if (unit->row == ROW_OURS &&
+            !(unit->published_known && rrset_equal(&unit->published, &unit->wanted)) &&
             (unit->kind == UNIT_FORWARD || rrset_contains_all(&unit->row_set, &unit->wanted)))
                 return PLAN_REPLACE;
         return -1;
@@ -905,7 +909,8 @@ void plan_finish_unit(struct plan_batch *batch, unsigned i, enum plan_outcome ou
         finish_unit(unit, batch->action, outcome, reason, now_usec);
 }
 
-void plan_finish_rest(struct plan_batch *batch, enum plan_outcome outcome, const char *reason, usec_t now_usec)
+void plan_finish_rest(struct plan_batch *batch, enum plan_outcome outcome, const char *reason,
+                      usec_t now_usec)
 {
         struct plan *plan = batch->plan;
         unsigned lane = batch->lane;
@@ -954,8 +959,8 @@ static void answer_doubt(struct unit *unit, const struct rrset *found, bool fore
                 }
                 rrset_clear(&unit->sending);
                 unit->sending = copy;
-                unit->sending_generation =
-                        rrset_equal(&copy, &unit->wanted) ? unit->generation : unit->generation - 1;
+                unit->sending_generation = rrset_equal(&copy, &unit->wanted) ? unit->generation
+                                                                             : unit->generation - 1;
                 acknowledge(unit);
                 return;
         }
@@ -999,7 +1004,8 @@ static void answer_check(struct unit *unit, const struct rrset *found, bool fore
         route(unit);
 }
 
-void plan_answer(struct plan_batch *batch, unsigned i, const struct rrset *found, bool foreign, usec_t now_usec)
+void plan_answer(struct plan_batch *batch, unsigned i, const struct rrset *found, bool foreign,
+                 usec_t now_usec)
 {
         struct unit *unit = batch->units[i];
 

@@ -3,8 +3,8 @@
 
 /* The publication plan of one upstream: what differs between what is wanted and what is there, what to send
  * next, what an answer means. Levels, not edges: there is no queue of operations, only the set of units whose
- * two sides differ, so that retry, crash recovery, coalescing, expiry and reload are one mechanism. Pure; time
- * is an argument (CLOCK_MONOTONIC, microseconds).
+ * two sides differ, so that retry, crash recovery, coalescing, expiry and reload are one mechanism. Pure;
+ * time is an argument (CLOCK_MONOTONIC, microseconds).
  *
  * A unit is one owner name with its records (the A and AAAA of a name, or the PTRs of an address). It exists
  * while something is to be done, is under way, or was refused; a unit that is in sync is forgotten, and so
@@ -90,13 +90,13 @@ struct unit {
         bool published_known;
         enum row_state row;
         struct rrset row_set;
-        bool row_busy;     /* a write that has to be durable before the unit goes on is under way */
+        bool row_busy;      /* a write that has to be durable before the unit goes on is under way */
         bool row_unwritten; /* that write failed and is to be repeated */
-        bool sent;         /* of a doubtful row: its set may have been sent */
+        bool sent;          /* of a doubtful row: its set may have been sent */
         bool in_flight;
-        bool refused;      /* foreign data: left alone until something changes */
-        bool unsettled;    /* a first publication was refused by prerequisite: to be looked at by query */
-        bool checking;     /* asked for by reconciliation */
+        bool refused;   /* foreign data: left alone until something changes */
+        bool unsettled; /* a first publication was refused by prerequisite: to be looked at by query */
+        bool checking;  /* asked for by reconciliation */
         uint32_t generation;
         uint32_t sending_generation;
         struct rrset sending;
@@ -133,7 +133,8 @@ struct plan_ops {
         void (*put_row)(void *userdata, struct unit *unit, bool wait);
         void (*delete_row)(void *userdata, const struct unit *unit);
         /* A waiter's end; it is not waiting any more and may be freed. */
-        void (*waited)(void *userdata, struct plan_waiter *waiter, enum wait_outcome outcome, const char *reason);
+        void (*waited)(void *userdata, struct plan_waiter *waiter, enum wait_outcome outcome,
+                       const char *reason);
         /* Foreign data at this name, found now; told before the waiters. Changes no plan from within. */
         void (*refused)(void *userdata, struct unit *unit, const char *reason);
         /* A unit that reconciliation looked at was not as it should be. */
@@ -143,11 +144,11 @@ struct plan_ops {
 };
 
 struct plan_options {
-        bool protect_foreign;    /* first publications carry prerequisites */
-        bool read_back;          /* ask after the first publication of a name whether it is really there */
-        unsigned max_units;      /* in one message */
-        unsigned max_bytes;      /* of one message, by estimate */
-        unsigned max_in_flight;  /* messages, over all lanes */
+        bool protect_foreign;   /* first publications carry prerequisites */
+        bool read_back;         /* ask after the first publication of a name whether it is really there */
+        unsigned max_units;     /* in one message */
+        unsigned max_bytes;     /* of one message, by estimate */
+        unsigned max_in_flight; /* messages, over all lanes */
 };
 
 RB_HEAD(unit_tree, unit);
@@ -164,8 +165,8 @@ struct plan {
         unsigned n_refused;
         unsigned n_in_flight; /* messages */
         unsigned next_lane;
-        uint64_t random;      /* of the jitter */
-        bool stopped;         /* nothing new is sent */
+        uint64_t random; /* of the jitter */
+        bool stopped;    /* nothing new is sent */
         bool loading;
 };
 
@@ -216,9 +217,11 @@ void plan_finish(struct plan_batch *batch, enum plan_outcome outcome, const char
 void plan_finish_unit(struct plan_batch *batch, unsigned i, enum plan_outcome outcome, const char *reason,
                       usec_t now_usec);
 /* What is at the owner of unit i of a query: its A and AAAA, or PTR; "foreign": a CNAME, a delegation, ... */
-void plan_answer(struct plan_batch *batch, unsigned i, const struct rrset *found, bool foreign, usec_t now_usec);
+void plan_answer(struct plan_batch *batch, unsigned i, const struct rrset *found, bool foreign,
+                 usec_t now_usec);
 /* Units not yet spoken of end with this outcome; frees the batch. */
-void plan_finish_rest(struct plan_batch *batch, enum plan_outcome outcome, const char *reason, usec_t now_usec);
+void plan_finish_rest(struct plan_batch *batch, enum plan_outcome outcome, const char *reason,
+                      usec_t now_usec);
 
 /* When plan_next() may have something that it does not have now; USEC_INFINITY. */
 usec_t plan_deadline(const struct plan *plan);

@@ -116,7 +116,8 @@ static bool named_inside(const struct zone_policy *policy, const struct address 
         return false;
 }
 
-enum address_verdict zone_policy_judge_address(const struct zone_policy *policy, const struct address *address)
+enum address_verdict zone_policy_judge_address(const struct zone_policy *policy,
+                                               const struct address *address)
 {
         if (address_is_unspecified(address) || address_is_multicast(address) ||
             address_is_broadcast(address) || address_is_v4mapped(address))

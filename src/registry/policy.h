@@ -32,11 +32,12 @@ struct zone_policy {
         uint32_t max_key_ttl_sec;
         uint32_t max_addr_ttl_sec;
         uint32_t min_addr_ttl_sec;
-        struct string_list reserved_names; /* exact labels or globs, lower case; on top of the built-in list */
-        struct prefix_list allowed_nets;   /* never empty after parsing: the default is filled in */
-        bool allowed_nets_configured;      /* false: allowed_nets holds the default */
-        struct prefix_list query_nets;     /* likewise: default allowed-nets */
-        struct prefix_list updates_from;   /* empty: known names may update from everywhere */
+        struct string_list
+                reserved_names;          /* exact labels or globs, lower case; on top of the built-in list */
+        struct prefix_list allowed_nets; /* never empty after parsing: the default is filled in */
+        bool allowed_nets_configured;    /* false: allowed_nets holds the default */
+        struct prefix_list query_nets;   /* likewise: default allowed-nets */
+        struct prefix_list updates_from; /* empty: known names may update from everywhere */
         bool allow_any_addr;
         enum ptr_policy ptr_policy;
         uint32_t max_names;            /* 0 = no limit */
@@ -101,7 +102,7 @@ bool zone_policy_allows_source(const struct zone_policy *policy, const struct ad
 
 enum address_verdict {
         ADDRESS_ACCEPTED,
-        ADDRESS_NEVER,       /* unspecified, multicast, broadcast, IPv4-mapped; loopback, link-local unless named */
+        ADDRESS_NEVER, /* unspecified, multicast, broadcast, IPv4-mapped; loopback, link-local unless named */
         ADDRESS_NOT_ALLOWED, /* outside allowed-nets, and allow-any-addr is false */
 };
 enum address_verdict zone_policy_judge_address(const struct zone_policy *policy,

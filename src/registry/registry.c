@@ -208,16 +208,28 @@ static bool may_have_ptr(const struct record *record)
                prefix_list_contains(&policy->allowed_nets, &record->address);
 }
 
+/* The first record whose address is not less: nobody claimed before 1970, no label is shorter than none. */
+static struct record *first_record_from(const struct registry *registry, const struct address *address)
+{
+        struct name_state state = {};
+        struct name_entry entry = { .state = &state };
+        struct record key = { .address = *address, .entry = &entry };
+
+        return RB_NFIND(record_tree, (struct record_tree *) &registry->addresses, &key);
+}
+
+bool registry_has_address_in(const struct registry *registry, const struct prefix *prefix)
+{
+        const struct record *record = first_record_from(registry, &prefix->base);
+
+        return record && prefix_contains(prefix, &record->address);
+}
+
 struct name_entry *registry_ptr_owner(const struct registry *registry, const struct address *address)
 {
-        struct name_entry *oldest = NULL, lowest_entry = {};
-        struct name_state lowest_state = {};
-        struct record key = { .address = *address, .entry = &lowest_entry };
+        struct name_entry *oldest = NULL;
 
-        /* The least key of this address: nobody claimed before 1970, no label is shorter. */
-        lowest_entry.state = &lowest_state;
-        for (struct record *record =
-                     RB_NFIND(record_tree, (struct record_tree *) &registry->addresses, &key);
+        for (struct record *record = first_record_from(registry, address);
              record && address_equal(&record->address, address);
              record = RB_NEXT(record_tree, &registry->addresses, record)) {
                 if (record->proven)

@@ -74,7 +74,7 @@ struct dns_name name_entry_name(const struct name_entry *entry);
 
 /* Checks 7 and 8 of the order of checks: before the signature, and once more when state may have changed. */
 enum admission {
-        ADMISSION_REFUSED,   /* decision is filled in */
+        ADMISSION_REFUSED, /* decision is filled in */
         ADMISSION_NEW,
         ADMISSION_DUPLICATE, /* the request accepted last, again: it waits for the same and gets the same */
 };
@@ -86,7 +86,8 @@ struct grant {
         uint32_t record_lease_sec; /* the shortest of all, 0 without additions */
         uint32_t key_lease_sec;
 };
-uint32_t registry_grant_record(const struct zone_policy *policy, const struct update *update, uint32_t ttl_sec);
+uint32_t registry_grant_record(const struct zone_policy *policy, const struct update *update,
+                               uint32_t ttl_sec);
 struct grant registry_grant(const struct registry_zone *zone, const struct update *update);
 
 /* Check 11: what the update makes of the name. */
@@ -101,7 +102,8 @@ enum application registry_apply(const struct registry_zone *zone, const struct u
                                 struct decision *decision);
 
 /* A pure refresh, in memory. 0 or -ENOMEM (nothing changed). */
-int registry_refresh(struct registry_zone *zone, const struct update *update, const struct registry_time *now);
+int registry_refresh(struct registry_zone *zone, const struct update *update,
+                     const struct registry_time *now);
 
 /* The PTR records that follow from an installation. A zone of NULL: nobody has the address (any more). */
 struct ptr_change {
@@ -123,12 +125,16 @@ int registry_install(struct registry_zone *zone, const char *label, struct name_
 /* Who gets the PTR of an address, or NULL: the claim made from that very address wins, else the oldest. */
 struct name_entry *registry_ptr_owner(const struct registry *registry, const struct address *address);
 
+/* Is any address of this prefix registered. */
+bool registry_has_address_in(const struct registry *registry, const struct prefix *prefix);
+
 /* The earliest end of anything, USEC_INFINITY if there is none. */
 usec_t registry_next_deadline(const struct registry *registry);
 /* An entry at which something has ended, or NULL. It is to be changed to what registry_expire() gives, or put
  * off with registry_postpone(), before the next call. */
 struct name_entry *registry_next_due(const struct registry *registry, usec_t lease_usec);
 struct name_state *registry_expire(const struct name_entry *entry, const struct registry_time *now);
-/* Makes the name free in this state: replay memory stays as long as any accepted request could be replayed. */
+/* Makes the name free in this state: replay memory stays as long as any accepted request could be replayed.
+ */
 void registry_free_name(struct name_state *state, const struct registry_time *now);
 void registry_postpone(struct registry *registry, struct name_entry *entry, usec_t until_usec);

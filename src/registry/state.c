@@ -130,7 +130,8 @@ void name_state_release(struct name_state *state)
         state->source = (struct address){};
 }
 
-int name_state_remember(struct name_state *state, uint32_t inception, uint32_t expiration, const uint8_t *hash)
+int name_state_remember(struct name_state *state, uint32_t inception, uint32_t expiration,
+                        const uint8_t *hash)
 {
         if (state->n_hashes > 0 && state->inception == inception) {
                 uint8_t(*earlier)[REPLAY_HASH_SIZE];
@@ -155,8 +156,8 @@ int name_state_remember(struct name_state *state, uint32_t inception, uint32_t e
 
 bool name_state_is_empty(const struct name_state *state)
 {
-        return !state->claimed && !state->reserved && state->n_hashes == 0 && state->blocked_until_usec == 0 &&
-               !state->banned_fingerprint;
+        return !state->claimed && !state->reserved && state->n_hashes == 0 &&
+               state->blocked_until_usec == 0 && !state->banned_fingerprint;
 }
 
 bool name_state_same_addresses(const struct name_state *a, const struct name_state *b)

@@ -19,11 +19,11 @@
 struct name_entry;
 
 struct record {
-        RB_ENTRY(record) by_address;    /* in struct registry, while installed */
-        struct name_entry *entry;       /* while installed */
+        RB_ENTRY(record) by_address; /* in struct registry, while installed */
+        struct name_entry *entry;    /* while installed */
         struct address address;
-        bool proven;                    /* a request for this name came from this very address */
-        uint32_t lease_sec;             /* the longest granted since it was last stored */
+        bool proven;        /* a request for this name came from this very address */
+        uint32_t lease_sec; /* the longest granted since it was last stored */
         usec_t end_usec;
 };
 
@@ -44,9 +44,9 @@ struct name_state {
 
         uint32_t key_lease_sec;
         usec_t key_end_usec;
-        usec_t claimed_usec; /* real */
-        usec_t seen_usec;    /* real; last accepted request */
-        bool refreshed;      /* lease ends moved since this state was stored */
+        usec_t claimed_usec;   /* real */
+        usec_t seen_usec;      /* real; last accepted request */
+        bool refreshed;        /* lease ends moved since this state was stored */
         struct address source; /* of the claim */
 
         /* Replay memory: the newest inception, the request accepted last, and those before it with that

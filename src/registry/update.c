@@ -69,11 +69,13 @@ static bool decode_key(const struct dns_message *message, struct update *update,
                                       "the KEY record is not at the signer's name");
                 if (update->key.protocol != 3)
                         return malformed(decision, "the KEY record's protocol is not 3 (DNSSEC)");
-                if (update->key.algorithm != update->algorithm || dns_key_tag(&update->key) != update->key_tag)
+                if (update->key.algorithm != update->algorithm ||
+                    dns_key_tag(&update->key) != update->key_tag)
                         return malformed(decision, "the KEY record is not the key of the signature "
                                                    "(algorithm or key tag differ)");
                 if (rr->ttl > INT32_MAX || (rr->ttl == 0 && update->edns.lease_form == 0))
-                        return malformed(decision, "the KEY record's TTL, the key lease, must be more than 0");
+                        return malformed(decision,
+                                         "the KEY record's TTL, the key lease, must be more than 0");
                 update->has_key = true;
                 update->key_ttl_sec = rr->ttl;
         }
@@ -124,7 +126,8 @@ static bool check_claimable(const struct update_context *context, const struct u
         size_t length;
 
         if (!dns_name_is_subdomain(name, zone))
-                return decide(decision, DNS_RCODE_NOTZONE, DNS_EDE_NONE, "the signer's name is not in the zone");
+                return decide(decision, DNS_RCODE_NOTZONE, DNS_EDE_NONE,
+                              "the signer's name is not in the zone");
         if (dns_name_equal(name, zone))
                 return decide(decision, DNS_RCODE_REFUSED, DNS_EDE_PROHIBITED,
                               "the zone itself cannot be claimed; claim a name one label below it");
@@ -364,8 +367,8 @@ static bool check_time(const struct update_context *context, const struct update
                       "the signature expired %d s ago; check this machine's clock", late);
 }
 
-bool update_decode(const struct dns_message *message, const struct update_context *context, struct update *ret,
-                   struct decision *decision)
+bool update_decode(const struct dns_message *message, const struct update_context *context,
+                   struct update *ret, struct decision *decision)
 {
         struct update update = { .dialect = find_dialect(message), .source = context->source };
 
@@ -374,7 +377,14 @@ bool update_decode(const struct dns_message *message, const struct update_contex
             !decode_prerequisites(message, context, &update, decision) ||
             !decode_operations(message, context, &update, decision) ||
             !check_time(context, &update, decision)) {
+                /* What the answer needs. */
+                struct update rest = { .dialect = update.dialect,
+                                       .name = update.name,
+                                       .source = update.source,
+                                       .edns = update.edns };
+
                 update_clear(&update);
+                *ret = rest;
                 return false;
         }
         *ret = update;

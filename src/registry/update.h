@@ -19,9 +19,9 @@
  * dialect a request speaks. */
 struct dialect {
         const char *name;
-        enum dns_section key_section;  /* where the KEY is */
-        bool drops_addresses;          /* an address that is not allowed is left out, else refuses the update */
-        bool key_claims;               /* the KEY asks for the name even without an address */
+        enum dns_section key_section; /* where the KEY is */
+        bool drops_addresses; /* an address that is not allowed is left out, else refuses the update */
+        bool key_claims;      /* the KEY asks for the name even without an address */
 };
 
 enum operation_kind {
@@ -30,23 +30,23 @@ enum operation_kind {
         OPERATION_DELETE_RRSET, /* class ANY */
         OPERATION_DELETE_ALL,   /* class ANY, type ANY: everything but the KEY */
         OPERATION_KEY_ADD,
-        OPERATION_KEY_DELETE,   /* the owner gives the name up */
+        OPERATION_KEY_DELETE, /* the owner gives the name up */
 };
 
 struct operation {
         enum operation_kind kind;
-        uint16_t type;          /* A or AAAA, where it says something */
+        uint16_t type; /* A or AAAA, where it says something */
         struct address address;
         uint32_t ttl_sec;
-        bool filtered;          /* an ADD of an address that this zone does not take: left out */
+        bool filtered; /* an ADD of an address that this zone does not take: left out */
 };
 
 enum prerequisite_kind {
-        PREREQUISITE_RRSET_EXISTS,       /* RFC 2136 section 2.4.1 */
-        PREREQUISITE_RR_EXISTS,          /* 2.4.2, value dependent: the RRs of one type are the whole RRset */
-        PREREQUISITE_RRSET_ABSENT,       /* 2.4.3 */
-        PREREQUISITE_NAME_IN_USE,        /* 2.4.4 */
-        PREREQUISITE_NAME_NOT_IN_USE,    /* 2.4.5 */
+        PREREQUISITE_RRSET_EXISTS,    /* RFC 2136 section 2.4.1 */
+        PREREQUISITE_RR_EXISTS,       /* 2.4.2, value dependent: the RRs of one type are the whole RRset */
+        PREREQUISITE_RRSET_ABSENT,    /* 2.4.3 */
+        PREREQUISITE_NAME_IN_USE,     /* 2.4.4 */
+        PREREQUISITE_NAME_NOT_IN_USE, /* 2.4.5 */
 };
 
 struct prerequisite {
@@ -60,16 +60,16 @@ struct update {
         const struct dialect *dialect;
         struct dns_name name;
         struct address source;
-        bool has_key;           /* the request carries its KEY */
+        bool has_key; /* the request carries its KEY */
         struct dns_key key;
-        uint32_t key_ttl_sec;   /* of the KEY RR */
-        uint8_t algorithm;      /* of the signature */
+        uint32_t key_ttl_sec; /* of the KEY RR */
+        uint8_t algorithm;    /* of the signature */
         uint16_t key_tag;
-        uint32_t inception;     /* seconds, RFC 1982 */
+        uint32_t inception; /* seconds, RFC 1982 */
         uint32_t expiration;
         uint8_t hash[DNS_SIG0_HASH_SIZE];
-        struct dns_edns edns;   /* its ede_text is not to be used */
-        unsigned n_filtered;    /* operations left out */
+        struct dns_edns edns; /* its ede_text is not to be used */
+        unsigned n_filtered;  /* operations left out */
         struct operation *operations;
         unsigned n_operations;
         struct prerequisite *prerequisites;
@@ -82,16 +82,16 @@ void update_clear(struct update *update);
 #define UPDATE_SIGNATURE_SPAN_SEC 3600
 
 struct update_context {
-        const struct zone_policy *policy;      /* of the zone in the zone section */
-        const struct dns_name *server_name;    /* reserved; may be NULL */
+        const struct zone_policy *policy;   /* of the zone in the zone section */
+        const struct dns_name *server_name; /* reserved; may be NULL */
         struct address source;
-        usec_t real_usec;                      /* wall clock */
+        usec_t real_usec; /* wall clock */
         bool clock_synchronized;
 };
 
 /* Checks 4 to 6. "message" was accepted by the walk, its opcode is UPDATE and its zone section names the
- * policy's zone. True: *ret is filled in, to be cleared by the caller. False: decision is filled in; -- memory
- * running out is a SERVFAIL. The weakness of the KEY is not judged here but with the parsed key
- * (dns_key_load()), which a caller caches. */
+ * policy's zone. True: *ret is filled in, to be cleared by the caller. False: decision is filled in, and of
+ * *ret what an answer needs (name, edns); memory running out is a SERVFAIL. The weakness of the KEY is not
+ * judged here but with the parsed key (dns_key_load()), which a caller caches. */
 bool update_decode(const struct dns_message *message, const struct update_context *context,
                    struct update *ret, struct decision *decision);

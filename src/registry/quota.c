@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include <bsd/sys/queue.h>
+#include <bsd/sys/tree.h>
+
+#include "registry/quota.h"
+
+/* Tokens are counted in millionths: rates per minute leave no whole number a second. */
+#define TOKEN UINT64_C(1000000)
+
+struct bucket {
+        uint64_t tokens;
+        usec_t filled_usec;
+};
+
+/* How many sources are remembered at most; beyond that the longest unused without names is forgotten. */
+#define SOURCES_MAX 65536
+
+struct quota_source {
+        RB_ENTRY(quota_source) by_prefix;
+        TAILQ_ENTRY(quota_source) by_use;
+        struct prefix prefix;
+        struct bucket updates;
+        struct bucket new_names;
+        struct bucket verifications;
+        uint32_t n_names;
+};
+
+static int compare_source(const struct quota_source *a, const struct quota_source *b)
+{
+        if (a->prefix.length != b->prefix.length)
+                return a->prefix.length < b->prefix.length ? -1 : 1;
+        return address_compare(&a->prefix.base, &b->prefix.base);
+}
+
+RB_HEAD(quota_tree, quota_source);
+RB_PROTOTYPE(quota_tree, quota_source, by_prefix, compare_source)
+RB_GENERATE(quota_tree, quota_source, by_prefix, compare_source)
+
+struct quota {
+        struct quota_tree sources;
+        TAILQ_HEAD(source_list, quota_source) uses;
+        uint32_t n_sources;
+        struct peer_limits limits;
+        uint64_t verification_rate;
+        struct bucket verifications;
+        struct bucket unknown_verifications;
+};
+
+struct quota *quota_new(void)
+{
+        struct quota *quota = calloc(1, sizeof(*quota));
+
+        if (!quota)
+                return NULL;
+        RB_INIT(&quota->sources);
+        TAILQ_INIT(&quota->uses);
+        quota->limits = PEER_LIMITS_DEFAULT;
+        quota->verification_rate = 1000;
+        return quota;
+}
+
+static void drop(struct quota *quota, struct quota_source *source)
+{
+        RB_REMOVE(quota_tree, &quota->sources, source);
+        TAILQ_REMOVE(&quota->uses, source, by_use);
+        quota->n_sources--;
+        free(source);
+}
+
+struct quota *quota_free(struct quota *quota)
+{
+        if (!quota)
+                return NULL;
+        while (!TAILQ_EMPTY(&quota->uses))
+                drop(quota, TAILQ_FIRST(&quota->uses));
+        free(quota);
+        return NULL;
+}
+
+void quota_configure(struct quota *quota, const struct peer_limits *limits, uint32_t verifications_per_second)
+{
+        quota->limits = *limits;
+        quota->verification_rate = MAX(verifications_per_second, 10U);
+}
+
+static void make_room(struct quota *quota)
+{
+        struct quota_source *source, *next;
+        unsigned looked_at = 0;
+
+        TAILQ_FOREACH_SAFE (source, &quota->uses, by_use, next) {
+                if (source->n_names == 0) {
+                        drop(quota, source);
+                        return;
+                }
+                if (++looked_at == 64)
+                        return;
+        }
+}
+
+static struct quota_source *find(const struct quota *quota, const struct address *address, unsigned length)
+{
+        struct quota_source key = { .prefix = prefix_from_address(address, length) };
+
+        return RB_FIND(quota_tree, (struct quota_tree *) &quota->sources, &key);
+}
+
+static struct quota_source *get(struct quota *quota, const struct address *address, unsigned length)
+{
+        struct quota_source *source = find(quota, address, length);
+
+        if (source) {
+                TAILQ_REMOVE(&quota->uses, source, by_use);
+                TAILQ_INSERT_TAIL(&quota->uses, source, by_use);
+                return source;
+        }
+        if (quota->n_sources >= SOURCES_MAX)
+                make_room(quota);
+        source = calloc(1, sizeof(*source));
+        if (!source)
+                return NULL;
+        source->prefix = prefix_from_address(address, length);
+        RB_INSERT(quota_tree, &quota->sources, source);
+        TAILQ_INSERT_TAIL(&quota->uses, source, by_use);
+        quota->n_sources++;
+        return source;
+}
+
+/* "rate" is millionths of a token per second, "burst" how many tokens there are at most. A bucket that was
+ * not used for long is full. */
+static void fill(struct bucket *bucket, uint64_t rate, uint64_t burst, usec_t now_usec)
+{
+        usec_t passed_usec = now_usec - bucket->filled_usec;
+
+        if (bucket->filled_usec == 0 || passed_usec >= USEC_PER_MINUTE)
+                bucket->tokens = burst * TOKEN;
+        else
+                bucket->tokens = MIN(burst * TOKEN, bucket->tokens + passed_usec * rate / TOKEN);
+        bucket->filled_usec = now_usec;
+}
+
+static bool take(struct bucket *bucket)
+{
+        if (bucket->tokens < TOKEN)
+                return false;
+        bucket->tokens -= TOKEN;
+        return true;
+}
+
+/* The prefixes a source counts in, the narrowest first, and how many times a single source's rate each may
+ * have. */
+static unsigned prefixes_of(const struct address *address, unsigned lengths[static 3])
+{
+        if (address->family == AF_INET) {
+                lengths[0] = 32;
+                return 1;
+        }
+        lengths[0] = 128;
+        lengths[1] = 64;
+        lengths[2] = 56;
+        return 3;
+}
+
+static const unsigned prefix_factor[] = { 1, 4, 8 };
+
+static bool is_exempt(const struct quota *quota, const struct address *address)
+{
+        return prefix_list_contains(&quota->limits.exempt_nets, address);
+}
+
+static bool take_per_source(struct quota *quota, const struct address *address, size_t bucket_offset,
+                            uint64_t rate, uint64_t burst, usec_t now_usec)
+{
+        struct bucket *buckets[3];
+        unsigned lengths[3], n = prefixes_of(address, lengths);
+
+        for (unsigned i = 0; i < n; i++) {
+                struct quota_source *source = get(quota, address, lengths[i]);
+
+                if (!source)
+                        return false;
+                buckets[i] = (struct bucket *) ((char *) source + bucket_offset);
+        }
+        for (unsigned i = 0; i < n; i++) {
+                struct bucket *bucket = buckets[i];
+
+                fill(bucket, rate * prefix_factor[i], burst * prefix_factor[i], now_usec);
+                if (bucket->tokens < TOKEN)
+                        return false;
+        }
+        for (unsigned i = 0; i < n; i++)
+                buckets[i]->tokens -= TOKEN;
+        return true;
+}
+
+bool quota_take_update(struct quota *quota, const struct address *source, usec_t now_usec)
+{
+        uint64_t rate = quota->limits.updates_per_second_per_source;
+
+        return is_exempt(quota, source) ||
+               take_per_source(quota, source, offsetof(struct quota_source, updates), rate * TOKEN,
+                               MAX(rate * 2, 10U), now_usec);
+}
+
+bool quota_take_new_name(struct quota *quota, const struct address *source, usec_t now_usec)
+{
+        uint64_t rate = quota->limits.new_names_per_minute_per_source;
+
+        return is_exempt(quota, source) ||
+               take_per_source(quota, source, offsetof(struct quota_source, new_names), rate * TOKEN / 60,
+                               MAX(rate, 1U), now_usec);
+}
+
+bool quota_take_verification(struct quota *quota, const struct address *source, bool unknown_name,
+                             usec_t now_usec)
+{
+        uint64_t rate = quota->verification_rate;
+        uint64_t unknown_rate = MAX(rate * quota->limits.unknown_name_share / 100, 1U);
+
+        fill(&quota->verifications, rate * TOKEN, rate, now_usec);
+        fill(&quota->unknown_verifications, unknown_rate * TOKEN, unknown_rate, now_usec);
+        if (quota->verifications.tokens < TOKEN ||
+            (unknown_name && quota->unknown_verifications.tokens < TOKEN))
+                return false;
+        /* No prefix spends more than half of the whole on signatures that turn out wrong. */
+        if (!is_exempt(quota, source) &&
+            !take_per_source(quota, source, offsetof(struct quota_source, verifications), rate * TOKEN / 16,
+                             MAX(rate / 16, 1U), now_usec))
+                return false;
+        (void) take(&quota->verifications);
+        if (unknown_name)
+                (void) take(&quota->unknown_verifications);
+        return true;
+}
+
+void quota_return_verification(struct quota *quota, const struct address *source, bool unknown_name)
+{
+        unsigned lengths[3], n = prefixes_of(source, lengths);
+
+        quota->verifications.tokens += TOKEN;
+        if (unknown_name)
+                quota->unknown_verifications.tokens += TOKEN;
+        if (is_exempt(quota, source))
+                return;
+        for (unsigned i = 0; i < n; i++) {
+                struct quota_source *found = find(quota, source, lengths[i]);
+
+                if (found)
+                        found->verifications.tokens += TOKEN;
+        }
+}
+
+void quota_count_name(struct quota *quota, const struct address *source, int delta)
+{
+        unsigned lengths[3], n;
+
+        if (!source->family)
+                return;
+        n = prefixes_of(source, lengths);
+        for (unsigned i = 0; i < n; i++) {
+                struct quota_source *counted = delta > 0 ? get(quota, source, lengths[i])
+                                                         : find(quota, source, lengths[i]);
+
+                if (counted && (delta > 0 || counted->n_names > 0))
+                        counted->n_names += (uint32_t) delta;
+        }
+}
+
+void quota_forget_names(struct quota *quota)
+{
+        struct quota_source *source;
+
+        TAILQ_FOREACH (source, &quota->uses, by_use)
+                source->n_names = 0;
+}
+
+uint32_t quota_names(const struct quota *quota, const struct address *source)
+{
+        unsigned lengths[3];
+        const struct quota_source *found;
+
+        (void) prefixes_of(source, lengths);
+        found = find(quota, source, lengths[0]);
+        return found ? found->n_names : 0;
+}
