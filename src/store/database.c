@@ -249,8 +249,8 @@ static void bind_key(sqlite3_stmt *statement, int index, const struct dns_key *k
         uint8_t rdata[DNS_KEY_PUBLIC_MAX + 4];
 
         if (key)
-                sqlite3_bind_blob(statement, index, rdata,
-                                  (int) dns_key_to_rdata(key, rdata, sizeof(rdata)), SQLITE_TRANSIENT);
+                sqlite3_bind_blob(statement, index, rdata, (int) dns_key_to_rdata(key, rdata, sizeof(rdata)),
+                                  SQLITE_TRANSIENT);
 }
 
 static void bind_hashes(sqlite3_stmt *statement, int index, const struct name_state *state)
@@ -491,10 +491,12 @@ int database_load_names(struct database *database, usec_t floor_usec, const stru
         int code, record_code, r = 0;
 
         /* Both in the order of their primary key: a merge, instead of a query per name. */
-        code = sqlite3_prepare_v2(database->handle, "SELECT * FROM names ORDER BY zone, label", -1, &names, NULL);
+        code = sqlite3_prepare_v2(database->handle, "SELECT * FROM names ORDER BY zone, label", -1, &names,
+                                  NULL);
         if (code == SQLITE_OK)
-                code = sqlite3_prepare_v2(database->handle, "SELECT * FROM records ORDER BY zone, label, address",
-                                          -1, &records, NULL);
+                code = sqlite3_prepare_v2(database->handle,
+                                          "SELECT * FROM records ORDER BY zone, label, address", -1, &records,
+                                          NULL);
         if (code != SQLITE_OK) {
                 r = explain_sqlite(database, why);
                 goto finish;
@@ -531,7 +533,8 @@ finish:
         return r;
 }
 
-int database_load_units(struct database *database, const struct store_loader *loader, void *userdata, char **why)
+int database_load_units(struct database *database, const struct store_loader *loader, void *userdata,
+                        char **why)
 {
         sqlite3_stmt *units = NULL;
         int code, r = 0;

@@ -2,6 +2,7 @@
 
 #include <bsd/sys/queue.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -339,14 +340,15 @@ static int on_submit(sd_event_source *source, void *userdata)
         return 0;
 }
 
-static int on_done(sd_event_source *source, int fd, uint32_t events, void *userdata)
+/* Tells what the thread has finished. */
+static int complete(struct store *store)
 {
-        struct store *store = userdata;
         struct job_list finished;
         struct job *job;
         eventfd_t value;
+        int r = 0;
 
-        (void) eventfd_read(fd, &value);
+        (void) eventfd_read(store->done_fd, &value);
         STAILQ_INIT(&finished);
         pthread_mutex_lock(&store->lock);
         STAILQ_CONCAT(&finished, &store->finished);
@@ -362,14 +364,21 @@ static int on_done(sd_event_source *source, int fd, uint32_t events, void *userd
         while ((job = STAILQ_FIRST(&finished))) {
                 STAILQ_REMOVE_HEAD(&finished, next);
                 store->statistics.pending--;
-                if (job->error < 0)
+                if (job->error < 0) {
                         store->statistics.failures++;
-                else
+                        r = job->error;
+                } else
                         store->statistics.changes++;
                 if (job->done)
                         job->done(job->userdata, job->error);
                 job_free(job);
         }
+        return r;
+}
+
+static int on_done(sd_event_source *source, int fd, uint32_t events, void *userdata)
+{
+        (void) complete(userdata);
         return 0;
 }
 
@@ -417,8 +426,9 @@ int store_put_name(struct store *store, const struct dns_name *zone, const char 
         return add_job(store, TAKE_PTR(job));
 }
 
-int store_put_unit(struct store *store, const char *upstream, enum unit_kind kind, const struct dns_name *owner,
-                   enum row_state row, const struct rrset *set, store_done done, void *userdata)
+int store_put_unit(struct store *store, const char *upstream, enum unit_kind kind,
+                   const struct dns_name *owner, enum row_state row, const struct rrset *set, store_done done,
+                   void *userdata)
 {
         _cleanup_(job_freep) struct job *job = job_new(JOB_PUT_UNIT, owner, done, userdata);
 
@@ -432,7 +442,8 @@ int store_put_unit(struct store *store, const char *upstream, enum unit_kind kin
         return add_job(store, TAKE_PTR(job));
 }
 
-int store_delete_unit(struct store *store, const char *upstream, enum unit_kind kind, const struct dns_name *owner)
+int store_delete_unit(struct store *store, const char *upstream, enum unit_kind kind,
+                      const struct dns_name *owner)
 {
         _cleanup_(job_freep) struct job *job = job_new(JOB_DELETE_UNIT, owner, NULL, NULL);
 
@@ -494,10 +505,30 @@ static int write_heartbeat(struct store *store)
         return r;
 }
 
-int store_start(struct store *store)
+static int start_thread(struct store *store)
 {
         sigset_t all, old;
         int r;
+
+        sigfillset(&all);
+        pthread_sigmask(SIG_SETMASK, &all, &old);
+        r = pthread_create(&store->thread, NULL, store_thread, store);
+        pthread_sigmask(SIG_SETMASK, &old, NULL);
+        if (r != 0)
+                return -r;
+        (void) pthread_setname_np(store->thread, "store");
+        store->started = true;
+        return 0;
+}
+
+int store_start(struct store *store)
+{
+        int r;
+
+        if (store->done_source) {
+                store->quit = false;
+                return start_thread(store);
+        }
 
         store->done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
         if (store->done_fd < 0)
@@ -515,15 +546,7 @@ int store_start(struct store *store)
         if (r < 0)
                 return r;
 
-        sigfillset(&all);
-        pthread_sigmask(SIG_SETMASK, &all, &old);
-        r = pthread_create(&store->thread, NULL, store_thread, store);
-        pthread_sigmask(SIG_SETMASK, &old, NULL);
-        if (r != 0)
-                return -r;
-        (void) pthread_setname_np(store->thread, "store");
-        store->started = true;
-        return 0;
+        return start_thread(store);
 }
 
 static void stop_thread(struct store *store)
@@ -539,6 +562,26 @@ static void stop_thread(struct store *store)
         pthread_mutex_unlock(&store->lock);
         pthread_join(store->thread, NULL);
         store->started = false;
+}
+
+int store_pause(struct store *store)
+{
+        struct pollfd pollfd = { .fd = store->done_fd, .events = POLLIN };
+        int r = 0, k;
+
+        /* Completions may hand over more. */
+        submit(store);
+        while (store->in_flight) {
+                if (poll(&pollfd, 1, -1) < 0 && errno != EINTR)
+                        return -errno;
+                k = complete(store);
+                if (k < 0)
+                        r = k;
+        }
+        stop_thread(store);
+        /* Everything is stored as it is: there is nothing to lengthen. */
+        store->floor_usec = 0;
+        return r;
 }
 
 int store_stop(struct store *store)

@@ -65,6 +65,9 @@ int store_put_serial(struct store *store, const struct dns_name *zone, uint32_t 
 /* A lease was refreshed in memory. Cheap: it writes a word that outlives the process, and every few seconds
  * lets a heartbeat be written that covers the next ones. */
 void store_note_refresh(struct store *store);
+/* Waits until everything handed over so far is on the disk, tells all completions, and ends the thread: the
+ * database may be read again, then store_start()ed. 0, or -errno of the last failure. */
+int store_pause(struct store *store);
 /* The heartbeat of the clean stop: behind it, nothing is written. Waits until all is on the disk. 0 or
  * -errno. */
 int store_stop(struct store *store);
