@@ -62,7 +62,8 @@ bool upstream_config_equal(const struct upstream_config *a, const struct upstrea
 {
         return a->type == b->type && same_text(a->hostname, b->hostname) && a->port == b->port &&
                a->tcp == b->tcp && a->timeout_usec == b->timeout_usec &&
-               (a->zone.length == b->zone.length && memcmp(a->zone.wire, b->zone.wire, a->zone.length) == 0) &&
+               (a->zone.length == b->zone.length &&
+                memcmp(a->zone.wire, b->zone.wire, a->zone.length) == 0) &&
                same_names(&a->reverse_zones, &b->reverse_zones) && a->record_ttl_sec == b->record_ttl_sec &&
                a->keep_records == b->keep_records && a->protect_foreign_names == b->protect_foreign_names &&
                same_prefixes(&a->exclude_nets, &b->exclude_nets) && same_key(a, b) &&
@@ -89,7 +90,7 @@ char *upstream_config_identity(const struct upstream_config *config)
         if (config->control_socket)
                 r = asprintf(&identity, "%s %s %s", types[config->type], config->control_socket, zone);
         else
-                r = asprintf(&identity, "%s %s@%u %s", types[config->type], config->hostname ?: "-", config->port,
-                             zone);
+                r = asprintf(&identity, "%s %s@%u %s", types[config->type], config->hostname ?: "-",
+                             config->port, zone);
         return r < 0 ? NULL : identity;
 }

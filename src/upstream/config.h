@@ -27,24 +27,24 @@ enum upstream_algorithm_source {
 
 struct upstream_config {
         enum upstream_type type;
-        char *hostname;                 /* name or address literal; NULL for builtin */
-        uint16_t port;                  /* nsupdate 53, unbound 8953 */
-        bool tcp;                       /* nsupdate; true */
-        usec_t timeout_usec;            /* nsupdate 10 s, unbound 1 s */
-        struct dns_name zone;           /* length 0: not set */
+        char *hostname;       /* name or address literal; NULL for builtin */
+        uint16_t port;        /* nsupdate 53, unbound 8953 */
+        bool tcp;             /* nsupdate; true */
+        usec_t timeout_usec;  /* nsupdate 10 s, unbound 1 s */
+        struct dns_name zone; /* length 0: not set */
         struct name_list reverse_zones;
-        uint32_t record_ttl_sec;        /* 60 */
-        bool keep_records;              /* true */
-        bool protect_foreign_names;     /* true */
+        uint32_t record_ttl_sec;    /* 60 */
+        bool keep_records;          /* true */
+        bool protect_foreign_names; /* true */
         struct prefix_list exclude_nets;
 
         enum upstream_algorithm_source key_source;
-        char *tsig_key_file;            /* as configured */
+        char *tsig_key_file; /* as configured */
         struct tsig_key tsig_key;
 
-        char *control_socket;           /* unbound: unix path, or NULL for TLS */
+        char *control_socket; /* unbound: unix path, or NULL for TLS */
         char *client_cert, *client_key, *server_cert, *server_name;
-        char *zone_type;                /* local-zone type ("transparent" by default); "none": create no zone */
+        char *zone_type; /* local-zone type ("transparent" by default); "none": create no zone */
 };
 
 void upstream_config_clear(struct upstream_config *config);

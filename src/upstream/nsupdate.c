@@ -34,7 +34,7 @@ struct job {
                 struct rrset found;
                 bool foreign;
                 unsigned n_missing; /* answers still to come */
-        } answers[]; /* of a query batch */
+        } answers[];                /* of a query batch */
 };
 
 static void exchange_free(struct exchange *exchange)
@@ -114,8 +114,8 @@ static void write_records(struct dns_builder *builder, const struct unit *unit, 
         uint32_t position = 0;
 
         while (rrset_next(&unit->sending, &position, &item))
-                dns_builder_rr(builder, DNS_SECTION_AUTHORITY, owner, item.type, DNS_CLASS_IN, ttl_sec, item.rdata,
-                               item.length);
+                dns_builder_rr(builder, DNS_SECTION_AUTHORITY, owner, item.type, DNS_CLASS_IN, ttl_sec,
+                               item.rdata, item.length);
 }
 
 /* Nothing foreign is at the name: no address, no alias, no delegation. A TXT may be. */
@@ -138,7 +138,8 @@ static void write_forward(struct dns_builder *builder, const struct unit *unit, 
 
         if (action == PLAN_REPLACE) {
                 dns_builder_rr(builder, DNS_SECTION_AUTHORITY, &owner, DNS_TYPE_A, DNS_CLASS_ANY, 0, NULL, 0);
-                dns_builder_rr(builder, DNS_SECTION_AUTHORITY, &owner, DNS_TYPE_AAAA, DNS_CLASS_ANY, 0, NULL, 0);
+                dns_builder_rr(builder, DNS_SECTION_AUTHORITY, &owner, DNS_TYPE_AAAA, DNS_CLASS_ANY, 0, NULL,
+                               0);
         }
         write_records(builder, unit, &owner, ttl_sec);
 }
@@ -247,7 +248,8 @@ static bool judge_tsig(const struct exchange *exchange, const struct dns_message
 
         if (config->key_source == UPSTREAM_KEY_NONE)
                 return true;
-        switch (tsig_verify(reply, &exchange->tsig, now_usec(CLOCK_REALTIME) / USEC_PER_SEC, &error, &server_time)) {
+        switch (tsig_verify(reply, &exchange->tsig, now_usec(CLOCK_REALTIME) / USEC_PER_SEC, &error,
+                            &server_time)) {
         case TSIG_GOOD:
                 return true;
         case TSIG_BADTIME:
@@ -256,10 +258,11 @@ static bool judge_tsig(const struct exchange *exchange, const struct dns_message
                      (long long) skew);
                 return false;
         case TSIG_UNSIGNED:
-                note(job, PLAN_DENIED, error == DNS_RCODE_BADKEY
-                                               ? "BADKEY: the server does not know the TSIG key; check tsig-name "
-                                                 "and tsig-algorithm"
-                                               : "BADSIG: the TSIG secrets differ; check tsig-secret");
+                note(job, PLAN_DENIED,
+                     error == DNS_RCODE_BADKEY
+                             ? "BADKEY: the server does not know the TSIG key; check tsig-name "
+                               "and tsig-algorithm"
+                             : "BADSIG: the TSIG secrets differ; check tsig-secret");
                 return false;
         case TSIG_MISSING:
                 note(job, PLAN_LOST, "the answer is not signed (%s)",
@@ -286,8 +289,10 @@ static void judge_update(struct job *job, unsigned rcode)
                 note(job, PLAN_PREREQUISITE, "%s: the server has data of its own at this name", text);
                 return;
         case DNS_RCODE_NOTAUTH:
-                note(job, PLAN_DENIED, "%s: the server is not authoritative for the zone, or the key may not "
-                                       "update it", text);
+                note(job, PLAN_DENIED,
+                     "%s: the server is not authoritative for the zone, or the key may not "
+                     "update it",
+                     text);
                 return;
         case DNS_RCODE_NOTIMP:
                 note(job, PLAN_DENIED, "%s: the server takes no updates", text);
@@ -321,7 +326,8 @@ static void judge_answer(struct exchange *exchange, const struct dns_message *re
                         if (dns_message_name(reply, rr->rdata, &name, NULL) >= 0)
                                 (void) rrset_add_name(&answer->found, DNS_TYPE_PTR, &name);
                 } else if (rr->type == exchange->type)
-                        (void) rrset_add(&answer->found, rr->type, dns_message_rdata(reply, rr), rr->rdlength);
+                        (void) rrset_add(&answer->found, rr->type, dns_message_rdata(reply, rr),
+                                         rr->rdlength);
         }
         /* A referral at the name itself. */
         n = dns_message_section(reply, DNS_SECTION_AUTHORITY, &first);

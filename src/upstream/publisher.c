@@ -5,7 +5,6 @@
 
 #include "upstream/nsupdate.h"
 #include "upstream/publisher.h"
-#include "upstream/unbound.h"
 #include "util/log.h"
 
 struct publisher {
@@ -196,7 +195,8 @@ struct upstream *publisher_find(const struct publisher *publisher, const char *i
         return NULL;
 }
 
-static void on_waited(void *userdata, struct plan_waiter *waiter, enum wait_outcome outcome, const char *reason);
+static void on_waited(void *userdata, struct plan_waiter *waiter, enum wait_outcome outcome,
+                      const char *reason);
 
 static const struct plan_ops plan_ops = {
         .put_row = plan_put_row,
@@ -226,7 +226,7 @@ static int open_upstream(struct publisher *publisher, struct upstream_config *co
         (void) getrandom(&seed, sizeof(seed), GRND_NONBLOCK);
         upstream->publisher = publisher;
         upstream->config = config;
-        upstream->type = config->type == UPSTREAM_UNBOUND ? &unbound_driver : &nsupdate_driver;
+        upstream->type = &nsupdate_driver;
         upstream->plan = plan_new(&options, &plan_ops, upstream, seed);
         LIST_INSERT_HEAD(&publisher->upstreams, upstream, upstreams);
         if (!upstream->plan)
@@ -265,6 +265,10 @@ int publisher_attach(struct publisher *publisher, struct registry_zone *zone, st
 
         if (config->type == UPSTREAM_DISABLED)
                 return 0;
+        if (config->type == UPSTREAM_UNBOUND) {
+                *why = strdup("type unbound is not built in");
+                return -EOPNOTSUPP;
+        }
         if (config->type != UPSTREAM_BUILTIN) {
                 identity = upstream_config_identity(config);
                 if (!identity)
@@ -342,7 +346,8 @@ static int reverse_lane(const struct upstream *upstream, const struct dns_name *
         return best;
 }
 
-static const struct attachment *find_attachment(const struct registry_zone *zone, const struct upstream *upstream)
+static const struct attachment *find_attachment(const struct registry_zone *zone,
+                                                const struct upstream *upstream)
 {
         for (const struct attachment *attachment = zone ? zone->userdata : NULL; attachment;
              attachment = attachment->next)
@@ -352,8 +357,8 @@ static const struct attachment *find_attachment(const struct registry_zone *zone
 }
 
 /* What an upstream should have at an address whose PTR a name of this zone was granted. */
-static int ptr_set(const struct upstream *upstream, const struct registry_zone *zone, const struct dns_name *target,
-                   const struct address *address, struct rrset *ret)
+static int ptr_set(const struct upstream *upstream, const struct registry_zone *zone,
+                   const struct dns_name *target, const struct address *address, struct rrset *ret)
 {
         const struct attachment *attachment = find_attachment(zone, upstream);
 
@@ -409,7 +414,8 @@ int publisher_change(struct publisher *publisher, struct registry_zone *zone, co
         struct upstream *upstream;
         int r;
 
-        for (const struct attachment *attachment = zone->userdata; attachment; attachment = attachment->next) {
+        for (const struct attachment *attachment = zone->userdata; attachment;
+             attachment = attachment->next) {
                 r = change_forward(attachment, name, before, after);
                 if (r < 0)
                         return r;
@@ -447,7 +453,8 @@ int publisher_load_row(struct publisher *publisher, const char *identity, enum u
         return lane < 0 ? 0 : plan_load(upstream->plan, kind, (unsigned) lane, owner, row, set);
 }
 
-int publisher_load_name(struct publisher *publisher, const struct registry *registry, struct name_entry *entry)
+int publisher_load_name(struct publisher *publisher, const struct registry *registry,
+                        struct name_entry *entry)
 {
         struct dns_name name = name_entry_name(entry);
         struct upstream *upstream;
@@ -532,7 +539,8 @@ static void end_publication(struct publication *publication, enum wait_outcome o
         done(userdata, outcome, reason);
 }
 
-static void on_waited(void *userdata, struct plan_waiter *waiter, enum wait_outcome outcome, const char *reason)
+static void on_waited(void *userdata, struct plan_waiter *waiter, enum wait_outcome outcome,
+                      const char *reason)
 {
         struct publication *publication = container_of(waiter, struct publication_part, waiter)->publication;
         struct upstream *upstream = userdata;
@@ -555,8 +563,7 @@ static int on_publication_timeout(sd_event_source *source, uint64_t usec, void *
 
         for (unsigned i = 0; i < publication->n_parts; i++)
                 if (publication->parts[i].waiter.unit) {
-                        const struct upstream *upstream =
-                                publication->parts[i].waiter.unit->plan->userdata;
+                        const struct upstream *upstream = publication->parts[i].waiter.unit->plan->userdata;
 
                         host = upstream->config->hostname ?: upstream->identity;
                         break;
@@ -582,7 +589,8 @@ static void collect_units(const struct registry_zone *zone, const struct dns_nam
                           const struct name_state *state, struct unit_walk *walk)
 {
         walk->n = 0;
-        for (const struct attachment *attachment = zone->userdata; attachment; attachment = attachment->next) {
+        for (const struct attachment *attachment = zone->userdata; attachment;
+             attachment = attachment->next) {
                 const struct upstream *upstream = attachment->upstream;
 
                 if (!upstream || upstream->plan->n_units == 0)

@@ -38,7 +38,7 @@ struct upstream {
         const struct upstream_driver *type;
         void *driver;
         struct plan *plan;
-        int forward_lane; /* -1: serves reverse zones only */
+        int forward_lane;    /* -1: serves reverse zones only */
         usec_t success_usec; /* real time of the last acknowledgement; 0 = none yet */
         uint64_t n_messages; /* sent */
 };
@@ -83,7 +83,8 @@ int publisher_change(struct publisher *publisher, struct registry_zone *zone, co
 
 /* At start: begin, every name of the registry, every row of the store, done. */
 void publisher_load_begin(struct publisher *publisher);
-int publisher_load_name(struct publisher *publisher, const struct registry *registry, struct name_entry *entry);
+int publisher_load_name(struct publisher *publisher, const struct registry *registry,
+                        struct name_entry *entry);
 int publisher_load_row(struct publisher *publisher, const char *identity, enum unit_kind kind,
                        const struct dns_name *owner, enum row_state row, const struct rrset *set);
 void publisher_load_done(struct publisher *publisher);
