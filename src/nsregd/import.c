@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include <stdio.h>
+#include <systemd/sd-event.h>
+
+#include "config/nsregd-config.h"
+#include "nsregd/import.h"
+#include "nsregd/message-ids.h"
+#include "store/keydb.h"
+#include "util/file.h"
+#include "util/log.h"
+
+struct import {
+        struct registry *registry;
+        struct registry_zone *zone;
+        struct store *store;
+        unsigned n_taken;
+        unsigned n_owned; /* claimed already */
+        unsigned n_left;  /* expired, or no name of the zone */
+};
+
+static int import_entry(void *userdata, const struct dns_name *name, const struct dns_key *key,
+                        usec_t expiry_usec)
+{
+        struct import *import = userdata;
+        _cleanup_(name_state_freep) struct name_state *state = NULL;
+        usec_t real_usec = now_usec(CLOCK_REALTIME), left_usec = usec_sub(expiry_usec, real_usec);
+        const struct name_entry *entry = registry_find(import->zone, name);
+        char label[DNS_LABEL_MAX + 1];
+        struct effects effects;
+        const uint8_t *octets;
+        struct dns_name parent;
+        size_t length = dns_name_first_label(name, &octets);
+        int r;
+
+        if (entry && entry->state->claimed) {
+                import->n_owned++;
+                return 0;
+        }
+        if (left_usec == 0 || !dns_label_is_ldh(octets, length) || dns_name_parent(name, &parent) < 0 ||
+            !dns_name_equal(&parent, &import->zone->policy->zone)) {
+                import->n_left++;
+                return 0;
+        }
+        memcpy(label, octets, length);
+        label[length] = '\0';
+
+        state = name_state_copy(entry ? entry->state : NULL);
+        if (!state || name_state_set_key(state, key) < 0)
+                return -ENOMEM;
+        state->claimed = true;
+        state->claimed_usec = state->seen_usec = real_usec;
+        state->key_lease_sec = (uint32_t) MIN(left_usec / USEC_PER_SEC + 1,
+                                              (usec_t) import->zone->policy->max_key_ttl_sec);
+        state->key_end_usec = store_lease_now(import->store) + state->key_lease_sec * USEC_PER_SEC;
+        r = store_put_name(import->store, &import->zone->policy->zone, label, state, NULL, NULL);
+        if (r >= 0)
+                r = registry_install(import->zone, label, state, &effects, NULL);
+        if (r < 0)
+                return r;
+        state = NULL;
+        free(effects.ptrs);
+        import->n_taken++;
+        return 0;
+}
+
+static int import_file(struct import *import, const char *path)
+{
+        _cleanup_free_ char *why = NULL;
+        int r;
+
+        r = keydb_read(path, import_entry, import, &why);
+        if (r < 0) {
+                log_error("Cannot import %s: %s. Nothing of it was taken.", path, why ?: strerror(-r));
+                return r;
+        }
+        log_event(LOG_NOTICE, MESSAGE_STATE_IMPORTED, NULL,
+                  "Imported %s: %u names taken over, %u claimed already, %u expired or unusable.", path,
+                  import->n_taken, import->n_owned, import->n_left);
+        return 0;
+}
+
+int import_directory(struct registry *registry, struct store *store, const char *directory)
+{
+        char zone_text[DNS_NAME_FORMAT_MAX];
+        int r;
+
+        for (struct registry_zone *zone = registry->zones; zone; zone = zone->next) {
+                struct import import = { .registry = registry, .zone = zone, .store = store };
+                _cleanup_free_ char *path = NULL;
+
+                if (asprintf(&path, "%s/%skeydb", directory,
+                             dns_name_format(&zone->policy->zone, zone_text)) < 0)
+                        return -ENOMEM;
+                if (access(path, F_OK) < 0)
+                        continue;
+                r = import_file(&import, path);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+/* "/some/where/example.org.keydb" belongs to zone example.org. */
+static struct registry_zone *zone_of_file(const struct registry *registry, const char *path)
+{
+        const char *base = strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
+        size_t length = strlen(base);
+        char text[DNS_NAME_FORMAT_MAX];
+        struct dns_name name;
+
+        if (length <= 5 || length >= sizeof(text) || !streq(base + length - 5, "keydb"))
+                return NULL;
+        memcpy(text, base, length - 5);
+        text[length - 5] = '\0';
+        return dns_name_parse(text, &name) < 0 ? NULL : registry_find_zone(registry, &name);
+}
+
+static int load_name(void *userdata, const struct dns_name *zone_name, const char *label,
+                     struct name_state *state)
+{
+        struct registry *registry = userdata;
+        struct registry_zone *zone = registry_find_zone(registry, zone_name);
+        struct effects effects;
+        int r = zone ? registry_install(zone, label, state, &effects, NULL) : -ENOENT;
+
+        if (r >= 0)
+                free(effects.ptrs);
+        else
+                name_state_free(state);
+        return r == -ENOENT ? 0 : r;
+}
+
+static int import_into(const struct nsregd_config *config, struct registry *registry, struct store *store,
+                       char **files, int n_files)
+{
+        static const struct store_loader loader = { .name = load_name };
+        _cleanup_free_ char *why = NULL;
+        int r, failed = 0;
+
+        r = store_load_names(store, &loader, registry, &why);
+        if (r >= 0)
+                r = store_start(store);
+        if (r < 0) {
+                log_error("Cannot use the database in %s: %s.", config->data_dir, why ?: strerror(-r));
+                return r;
+        }
+        for (int i = 0; i < n_files; i++) {
+                struct import import = { .registry = registry, .store = store };
+
+                import.zone = zone_of_file(registry, files[i]);
+                if (!import.zone) {
+                        log_error(
+                                "%s: there is no zone configured that this file could belong to; it must be "
+                                "named <zone>.keydb.",
+                                files[i]);
+                        failed = -ENOENT;
+                        continue;
+                }
+                r = import_file(&import, files[i]);
+                if (r < 0)
+                        failed = r;
+        }
+        r = store_pause(store);
+        if (r >= 0)
+                r = store_stop(store);
+        if (r < 0)
+                log_error("The names could not be stored: %s.", strerror(-r));
+        return r < 0 ? r : failed;
+}
+
+int import_keydbs(const char *config_path, char **files, int n_files)
+{
+        _cleanup_(nsregd_config_freep) struct nsregd_config *config = NULL;
+        _cleanup_(registry_freep) struct registry *registry = registry_new();
+        struct config_error error = CONFIG_ERROR_INIT;
+        struct store *store = NULL;
+        _cleanup_free_ char *why = NULL;
+        sd_event *event = NULL;
+        int r;
+
+        r = nsregd_config_load(config_path, &config, &error);
+        if (r < 0)
+                log_error("%s", error.text ?: strerror(-r));
+        config_error_clear(&error);
+        if (r < 0)
+                return r;
+        for (size_t i = 0; registry && i < config->n_zones; i++)
+                if (!registry_add_zone(registry, &config->zones[i].policy))
+                        return log_oom();
+        r = sd_event_new(&event);
+        if (!registry || r < 0)
+                return log_oom();
+        r = directory_ensure(config->data_dir, 0700);
+        if (r >= 0)
+                r = store_open(event, config->data_dir, getenv("RUNTIME_DIRECTORY"), &store, &why);
+        if (r < 0)
+                log_error("Cannot open the database in %s: %s.%s", config->data_dir, why ?: strerror(-r),
+                          r == -EBUSY ? " Stop nsregd first." : "");
+        else
+                r = import_into(config, registry, store, files, n_files);
+        store_free(store);
+        sd_event_unref(event);
+        return r;
+}

@@ -1,0 +1,410 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include <stdio.h>
+
+#include "dns/edns.h"
+#include "nsregd/manager.h"
+#include "nsregd/query.h"
+
+#define SOA_REFRESH_SEC 3600
+#define SOA_RETRY_SEC   600
+#define SOA_EXPIRE_SEC  86400
+#define OWN_TTL_SEC     60 /* of what nsregd says about itself, and of "there is no such name" */
+
+/* REFUSED to strangers, per second: enough to find a mistake by, not enough to be of use to anybody. */
+#define STRANGERS_PER_SECOND 10
+
+struct query {
+        struct manager *manager;
+        const struct dns_message *message;
+        const struct net_peer *peer;
+        struct served_zone *zone;
+        const struct upstream_config *builtin; /* of the zone, or NULL */
+        const struct dns_name *origin;         /* apex: of the zone, or of a reverse zone of it */
+        struct dns_builder builder;
+        bool found;    /* the name exists */
+        bool answered; /* there is an answer */
+};
+
+static const struct upstream_config *find_builtin(const struct served_zone *zone)
+{
+        for (const struct attachment *attachment = publisher_attachments(zone->zone); attachment;
+             attachment = attachment->next)
+                if (attachment->config->type == UPSTREAM_BUILTIN)
+                        return attachment->config;
+        return NULL;
+}
+
+/* The innermost zone that the name is in: a registration zone, or a reverse zone that is answered here. */
+static bool find_zone(struct query *query)
+{
+        const struct dns_name *name = &query->message->question_name;
+        struct registry_zone *zone = registry_find_zone_of(query->manager->registry, name);
+
+        if (zone) {
+                query->zone = manager_find_zone(query->manager, zone);
+                query->origin = &zone->policy->zone;
+                query->builtin = find_builtin(query->zone);
+                return true;
+        }
+        for (size_t i = 0; i < query->manager->n_zones; i++) {
+                struct served_zone *served = &query->manager->zones[i];
+                const struct upstream_config *builtin = find_builtin(served);
+
+                for (size_t j = 0; builtin && j < builtin->reverse_zones.n_items; j++) {
+                        const struct dns_name *reverse = &builtin->reverse_zones.items[j];
+
+                        if (!dns_name_is_subdomain(name, reverse) ||
+                            (query->origin && query->origin->length >= reverse->length))
+                                continue;
+                        query->zone = served;
+                        query->origin = reverse;
+                        query->builtin = builtin;
+                }
+        }
+        return query->zone;
+}
+
+static struct dns_name server_name(const struct query *query)
+{
+        struct dns_name name = query->manager->server_name;
+
+        if (name.length == 0)
+                (void) dns_name_prepend("nsreg", 5, &query->zone->zone->policy->zone, &name);
+        return name;
+}
+
+static bool asks(const struct query *query, uint16_t type)
+{
+        return query->message->question_type == type ||
+               (query->message->question_type == DNS_TYPE_ANY && !query->answered);
+}
+
+static void write_soa(struct query *query, enum dns_section section)
+{
+        struct dns_name mname = server_name(query), rname;
+
+        if (dns_name_prepend("hostmaster", 10, query->origin, &rname) < 0)
+                rname = *query->origin;
+        dns_builder_rr_begin(&query->builder, section, query->origin, DNS_TYPE_SOA, DNS_CLASS_IN,
+                             OWN_TTL_SEC);
+        dns_builder_rdata_name(&query->builder, &mname);
+        dns_builder_rdata_name(&query->builder, &rname);
+        wire_write_u32(&query->builder.writer, query->zone->serial);
+        wire_write_u32(&query->builder.writer, SOA_REFRESH_SEC);
+        wire_write_u32(&query->builder.writer, SOA_RETRY_SEC);
+        wire_write_u32(&query->builder.writer, SOA_EXPIRE_SEC);
+        wire_write_u32(&query->builder.writer, OWN_TTL_SEC);
+        dns_builder_rr_end(&query->builder);
+}
+
+static void write_name(struct query *query, enum dns_section section, const struct dns_name *owner,
+                       uint16_t type, uint32_t ttl_sec, const struct dns_name *target)
+{
+        dns_builder_rr_begin(&query->builder, section, owner, type, DNS_CLASS_IN, ttl_sec);
+        dns_builder_rdata_name(&query->builder, target);
+        dns_builder_rr_end(&query->builder);
+}
+
+/* The address that was asked is one that the asker can reach. */
+static void write_server_address(struct query *query, enum dns_section section, const struct dns_name *name)
+{
+        if (query->peer->local.family && !address_is_unspecified(&query->peer->local))
+                dns_builder_address(&query->builder, section, name, DNS_CLASS_IN, OWN_TTL_SEC,
+                                    &query->peer->local);
+}
+
+static void answer_apex(struct query *query)
+{
+        struct dns_name server = server_name(query);
+
+        query->found = true;
+        if (asks(query, DNS_TYPE_SOA)) {
+                write_soa(query, DNS_SECTION_ANSWER);
+                query->answered = true;
+        }
+        if (query->builtin && asks(query, DNS_TYPE_NS)) {
+                write_name(query, DNS_SECTION_ANSWER, query->origin, DNS_TYPE_NS, OWN_TTL_SEC, &server);
+                query->answered = true;
+        }
+}
+
+static void answer_srv(struct query *query)
+{
+        struct dns_name server = server_name(query);
+        uint16_t port = query->manager->server_port ?: query->peer->local_port;
+
+        query->found = true;
+        if (!asks(query, DNS_TYPE_SRV))
+                return;
+        dns_builder_rr_begin(&query->builder, DNS_SECTION_ANSWER, &query->message->question_name,
+                             DNS_TYPE_SRV, DNS_CLASS_IN, OWN_TTL_SEC);
+        wire_write_u16(&query->builder.writer, 0);
+        wire_write_u16(&query->builder.writer, 0);
+        wire_write_u16(&query->builder.writer, port);
+        dns_builder_rdata_name(&query->builder, &server);
+        dns_builder_rr_end(&query->builder);
+        write_server_address(query, DNS_SECTION_ADDITIONAL, &server);
+        query->answered = true;
+}
+
+/* Names that nsregd has in every zone, relative to its apex. */
+enum own_name {
+        OWN_NONE,
+        OWN_EMPTY,    /* something is below: _tcp, _udp, _dns-sd._udp */
+        OWN_SRV,      /* _nsreg._tcp */
+        OWN_BROWSING, /* r, b and dr of _dns-sd._udp, RFC 6763 section 11 */
+};
+
+static enum own_name find_own_name(const struct query *query)
+{
+        static const struct {
+                const char *prefix;
+                enum own_name what;
+                bool builtin;
+        } names[] = {
+                { "_tcp.", OWN_EMPTY, false },
+                { "_nsreg._tcp.", OWN_SRV, false },
+                { "_udp.", OWN_EMPTY, true },
+                { "_dns-sd._udp.", OWN_EMPTY, true },
+                { "r._dns-sd._udp.", OWN_BROWSING, true },
+                { "b._dns-sd._udp.", OWN_BROWSING, true },
+                { "dr._dns-sd._udp.", OWN_BROWSING, true },
+        };
+        const struct dns_name *name = &query->message->question_name;
+
+        for (size_t i = 0; i < ELEMENTSOF(names); i++) {
+                struct dns_name prefix, own;
+
+                if ((names[i].builtin && !query->builtin) || dns_name_parse(names[i].prefix, &prefix) < 0 ||
+                    dns_name_concat(&prefix, query->origin, &own) < 0)
+                        continue;
+                if (dns_name_equal(&own, name))
+                        return names[i].what;
+        }
+        return OWN_NONE;
+}
+
+static void answer_browsing(struct query *query)
+{
+        query->found = true;
+        if (!asks(query, DNS_TYPE_PTR))
+                return;
+        write_name(query, DNS_SECTION_ANSWER, &query->message->question_name, DNS_TYPE_PTR, OWN_TTL_SEC,
+                   query->origin);
+        query->answered = true;
+}
+
+/* A cached record should not outlive its lease by much: not at all, in fact. */
+static uint32_t record_ttl(const struct query *query, const struct record *record)
+{
+        usec_t left_usec = usec_sub(record->end_usec, store_lease_now(query->manager->store));
+
+        return (uint32_t) MIN((usec_t) query->builtin->record_ttl_sec, left_usec / USEC_PER_SEC + 1);
+}
+
+static void answer_addresses(struct query *query, const struct name_state *state)
+{
+        uint16_t type = query->message->question_type;
+
+        for (unsigned i = 0; i < state->n_records; i++) {
+                const struct record *record = &state->records[i];
+                uint16_t its_type = record->address.family == AF_INET ? DNS_TYPE_A : DNS_TYPE_AAAA;
+
+                if (prefix_list_contains(&query->builtin->exclude_nets, &record->address))
+                        continue;
+                query->found = true;
+                if (type == DNS_TYPE_ANY && !query->answered)
+                        type = its_type; /* minimal, RFC 8482 */
+                if (type != its_type)
+                        continue;
+                dns_builder_address(&query->builder, DNS_SECTION_ANSWER, &query->message->question_name,
+                                    DNS_CLASS_IN, record_ttl(query, record), &record->address);
+                query->answered = true;
+        }
+}
+
+static void answer_server(struct query *query)
+{
+        uint16_t type = query->peer->local.family == AF_INET ? DNS_TYPE_A : DNS_TYPE_AAAA;
+
+        query->found = true;
+        if (!query->peer->local.family || !asks(query, type))
+                return;
+        write_server_address(query, DNS_SECTION_ANSWER, &query->message->question_name);
+        query->answered = true;
+}
+
+static void answer_forward(struct query *query)
+{
+        const struct dns_name *name = &query->message->question_name;
+        struct dns_name server = server_name(query);
+        const struct name_entry *entry;
+
+        if (dns_name_equal(name, query->origin)) {
+                answer_apex(query);
+                return;
+        }
+        switch (find_own_name(query)) {
+        case OWN_SRV:
+                answer_srv(query);
+                return;
+        case OWN_BROWSING:
+                answer_browsing(query);
+                return;
+        case OWN_EMPTY:
+                query->found = true;
+                return;
+        case OWN_NONE:
+                break;
+        }
+        entry = registry_find(query->zone->zone, name);
+        if (query->builtin && entry)
+                answer_addresses(query, entry->state);
+        else if (entry)
+                query->found = entry->state->n_records > 0;
+        if (query->builtin && !query->found && dns_name_equal(name, &server))
+                answer_server(query);
+}
+
+static void answer_reverse(struct query *query)
+{
+        const struct dns_name *name = &query->message->question_name;
+        const struct attachment *attachment;
+        struct name_entry *owner;
+        struct dns_name target;
+        struct address address;
+        struct prefix prefix;
+
+        if (dns_name_equal(name, query->origin)) {
+                answer_apex(query);
+                return;
+        }
+        if (dns_name_reverse_parse(name, &address) < 0) {
+                /* A name above one that has a PTR exists, empty (RFC 8020). */
+                query->found = dns_name_reverse_parse_prefix(name, &prefix) >= 0 &&
+                               registry_has_address_in(query->manager->registry, &prefix);
+                return;
+        }
+        owner = registry_ptr_owner(query->manager->registry, &address);
+        if (!owner)
+                return;
+        for (attachment = publisher_attachments(owner->zone); attachment; attachment = attachment->next)
+                if (attachment->config == query->builtin)
+                        break;
+        if (!attachment || prefix_list_contains(&query->builtin->exclude_nets, &address))
+                return;
+        query->found = true;
+        if (!asks(query, DNS_TYPE_PTR))
+                return;
+        target = name_entry_name(owner);
+        write_name(query, DNS_SECTION_ANSWER, name, DNS_TYPE_PTR, query->builtin->record_ttl_sec, &target);
+        query->answered = true;
+}
+
+/* What is asked of a zone that other servers have: only what finds and feeds nsregd. */
+static bool serves_type(const struct query *query)
+{
+        if (query->builtin)
+                return true;
+        return query->message->question_type == DNS_TYPE_SOA || query->message->question_type == DNS_TYPE_SRV;
+}
+
+static bool stranger_may_be_told(void)
+{
+        static usec_t second_usec;
+        static unsigned n;
+        usec_t now = now_usec(CLOCK_MONOTONIC);
+
+        if (now - second_usec > USEC_PER_SEC) {
+                second_usec = now;
+                n = 0;
+        }
+        return n++ < STRANGERS_PER_SECOND;
+}
+
+static void begin(struct query *query, uint16_t flags, uint8_t *buffer, size_t size)
+{
+        const struct dns_message *message = query->message;
+
+        dns_builder_begin(&query->builder, buffer, size, message->id,
+                          (uint16_t) (DNS_FLAG_QR | (message->flags & DNS_FLAG_RD) | flags));
+        if (message->counts[DNS_SECTION_QUESTION] == 1)
+                dns_builder_question(&query->builder, &message->question_name, message->question_type,
+                                     message->question_class);
+}
+
+static ssize_t finish(struct query *query, const struct dns_edns *asked, unsigned rcode)
+{
+        if (asked->present) {
+                struct dns_edns edns = { .udp_size = DNS_UDP_MAX, .ede_code = DNS_EDE_NONE };
+
+                dns_edns_write(&query->builder, &edns, rcode);
+        }
+        return dns_builder_end(&query->builder);
+}
+
+/* The RCODE of what is wrong with the question as such, or NOERROR. */
+static unsigned check_question(const struct query *query, const struct dns_edns *edns, bool malformed)
+{
+        const struct dns_message *message = query->message;
+
+        if (malformed || message->counts[DNS_SECTION_QUESTION] != 1)
+                return DNS_RCODE_FORMERR;
+        if (edns->present && edns->version != 0)
+                return DNS_RCODE_BADVERS;
+        if (message->question_class != DNS_CLASS_IN || message->question_type == DNS_TYPE_AXFR ||
+            message->question_type == DNS_TYPE_IXFR)
+                return DNS_RCODE_REFUSED;
+        return DNS_RCODE_NOERROR;
+}
+
+ssize_t query_answer(struct manager *manager, const struct dns_message *message, const struct net_peer *peer,
+                     bool udp, uint8_t *buffer, size_t size)
+{
+        struct query query = { .manager = manager, .message = message, .peer = peer };
+        struct dns_edns edns = { .ede_code = DNS_EDE_NONE };
+        bool malformed = dns_edns_parse(message, &edns) < 0;
+        struct dns_builder_mark mark;
+        unsigned rcode;
+        ssize_t n;
+
+        manager->statistics.queries++;
+        if (udp) {
+                size_t taken = edns.present ? CLAMP(edns.udp_size, DNS_UDP_DEFAULT, DNS_UDP_MAX)
+                                            : DNS_UDP_DEFAULT;
+
+                size = MIN(size, taken);
+        }
+        rcode = check_question(&query, &edns, malformed);
+        if (rcode == DNS_RCODE_NOERROR &&
+            (!find_zone(&query) || !serves_type(&query) ||
+             !prefix_list_contains(&query.zone->zone->policy->query_nets, &peer->remote)))
+                rcode = DNS_RCODE_REFUSED;
+        if (rcode != DNS_RCODE_NOERROR) {
+                if (!stranger_may_be_told() && udp)
+                        return 0;
+                begin(&query, (uint16_t) (rcode & 0xf), buffer, size);
+                return finish(&query, &edns, rcode);
+        }
+
+        begin(&query, DNS_FLAG_AA, buffer, size);
+        mark = dns_builder_mark(&query.builder);
+        if (query.origin == &query.zone->zone->policy->zone)
+                answer_forward(&query);
+        else
+                answer_reverse(&query);
+        if (!query.answered)
+                write_soa(&query, DNS_SECTION_AUTHORITY);
+        if (!query.found)
+                wire_patch_u16(&query.builder.writer, 2,
+                               (uint16_t) (DNS_FLAG_QR | DNS_FLAG_AA | (message->flags & DNS_FLAG_RD) |
+                                           DNS_RCODE_NXDOMAIN));
+        n = finish(&query, &edns, rcode);
+        if (n != -EMSGSIZE)
+                return n;
+
+        dns_builder_reset(&query.builder, mark);
+        begin(&query, DNS_FLAG_AA | DNS_FLAG_TC, buffer, size);
+        return finish(&query, &edns, rcode);
+}

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include <stdio.h>
+
+#include "nsregd/reply.h"
+
+static void begin(struct dns_builder *builder, const struct dns_message *request, enum dns_rcode rcode,
+                  uint8_t *buffer, size_t size)
+{
+        uint16_t flags = (uint16_t) (DNS_FLAG_QR | (request->flags & 0x7800) | (rcode & 0xf));
+
+        dns_builder_begin(builder, buffer, size, request->id, flags);
+        /* The question of a message that was refused unread is not repeated. */
+        if (request->question_name.length > 0 && request->question_type != 0)
+                dns_builder_question(builder, &request->question_name, request->question_type,
+                                     request->question_class);
+}
+
+static void write_text(struct dns_builder *builder, const struct dns_name *owner, const char *text)
+{
+        size_t length = MIN(strlen(text), 255U);
+
+        dns_builder_rr_begin(builder, DNS_SECTION_ADDITIONAL, owner, DNS_TYPE_TXT, DNS_CLASS_ANY, 0);
+        wire_write_u8(&builder->writer, (uint8_t) length);
+        wire_write_bytes(&builder->writer, text, length);
+        dns_builder_rr_end(builder);
+}
+
+ssize_t reply_refusal(const struct dns_message *request, const struct dns_name *name,
+                      const struct dns_edns *edns, const struct decision *decision, uint8_t *buffer,
+                      size_t size)
+{
+        static const struct dns_name root = { .length = 1 };
+        struct dns_edns parsed = {}, answer = {};
+        struct dns_builder builder;
+        ssize_t n;
+
+        begin(&builder, request, decision->rcode, buffer, size);
+        write_text(&builder, name ?: &root, decision->text);
+        if (!edns && request->opt >= 0 && dns_edns_parse(request, &parsed) >= 0)
+                edns = &parsed;
+        if (edns && edns->present) {
+                answer.udp_size = DNS_UDP_MAX;
+                answer.ede_code = decision->ede == DNS_EDE_NONE ? DNS_EDE_OTHER : decision->ede;
+                answer.ede_text = decision->text;
+                answer.ede_text_length = (uint16_t) strlen(decision->text);
+                dns_edns_write(&builder, &answer, decision->rcode);
+        }
+        n = dns_builder_end(&builder);
+        return n < 0 ? 0 : n;
+}
+
+/* What was left out is told to those who can read it. */
+static void tell_filtered(const struct update *update, struct dns_edns *edns, char *text, size_t size)
+{
+        char address[ADDRESS_FORMAT_MAX];
+
+        if (update->n_filtered == 0)
+                return;
+        for (unsigned i = 0; i < update->n_operations; i++)
+                if (update->operations[i].filtered) {
+                        address_format(&update->operations[i].address, address);
+                        break;
+                }
+        if (update->n_filtered == 1)
+                snprintf(text, size, "address %s was left out: it is outside the networks this zone allows",
+                         address);
+        else
+                snprintf(text, size,
+                         "%u addresses were left out, %s among them: they are outside the networks "
+                         "this zone allows",
+                         update->n_filtered, address);
+        edns->ede_code = DNS_EDE_PROHIBITED;
+        edns->ede_text = text;
+        edns->ede_text_length = (uint16_t) strlen(text);
+}
+
+ssize_t reply_granted(const struct dns_message *request, const struct update *update,
+                      const struct zone_policy *policy, const struct grant *grant, uint8_t *buffer,
+                      size_t size)
+{
+        bool withdrawn = update->edns.lease_form > 0 && update->edns.lease_sec == 0;
+        struct dns_builder builder;
+        char text[160];
+        ssize_t n;
+
+        begin(&builder, request, DNS_RCODE_NOERROR, buffer, size);
+        for (unsigned i = 0; policy && !withdrawn && i < update->n_operations; i++) {
+                const struct operation *operation = &update->operations[i];
+
+                if (operation->kind == OPERATION_ADD && !operation->filtered)
+                        dns_builder_address(&builder, DNS_SECTION_ANSWER, &update->name, DNS_CLASS_IN,
+                                            registry_grant_record(policy, update, operation->ttl_sec),
+                                            &operation->address);
+        }
+        if (update->edns.present) {
+                struct dns_edns edns = {
+                        .udp_size = DNS_UDP_MAX,
+                        .ede_code = DNS_EDE_NONE,
+                        .lease_form = update->edns.lease_form,
+                        .lease_sec = grant->record_lease_sec,
+                        .key_lease_sec = grant->key_lease_sec,
+                };
+
+                /* A pure removal or key refresh grants what it asked for, within bounds. */
+                if (policy && edns.lease_form > 0 && edns.lease_sec == 0 && update->edns.lease_sec > 0)
+                        edns.lease_sec = registry_grant_record(policy, update, 0);
+                tell_filtered(update, &edns, text, sizeof(text));
+                dns_edns_write(&builder, &edns, DNS_RCODE_NOERROR);
+        }
+        n = dns_builder_end(&builder);
+        return n < 0 ? 0 : n;
+}

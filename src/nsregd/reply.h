@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* The form of answers to updates. */
+
+#include "registry/registry.h"
+
+/* A refusal: the text as TXT record (owner: the name, class ANY, TTL 0), first in the additional section,
+ * where the original's clients look for it; the Extended DNS Error when the request had an OPT record. "name"
+ * and "edns" NULL: not known, because nothing of the message was to be believed. Returns the size, or 0:
+ * there is no way to answer. */
+ssize_t reply_refusal(const struct dns_message *request, const struct dns_name *name,
+                      const struct dns_edns *edns, const struct decision *decision, uint8_t *buffer,
+                      size_t size);
+
+/* NOERROR: the accepted records in the answer section with the TTL they were granted, the Update Lease option
+ * in the form it was asked for. */
+ssize_t reply_granted(const struct dns_message *request, const struct update *update,
+                      const struct zone_policy *policy, const struct grant *grant, uint8_t *buffer,
+                      size_t size);
