@@ -1,63 +1,135 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The public half: a KEY RR in the presentation form of zone files. */
+/* The public half: one KEY RR in the presentation form of zone files (RFC 1035 section 5.1). */
 
-#include <ldns/ldns.h>
+#include <strings.h>
 
 #include "dns/base64.h"
 #include "dns/key.h"
 #include "util/macro.h"
 
-/* clang-format off */
-DEFINE_CLEANUP_VOID(ldns_rr *, ldns_rr_free)
-DEFINE_CLEANUP_VOID(FILE *, fclose)
-/* clang-format on */
+#define FILE_MAX_LENGTH 16384
 
-static int key_from_rr(const ldns_rr *rr, struct dns_key *ret)
+/* The fields of the only RR in the text: comments are passed over, and so are parentheses and line ends,
+ * since there is nothing behind the RR that they might separate it from. */
+struct fields {
+        const char *next;
+        char text[FILE_MAX_LENGTH];
+};
+
+static bool is_blank(char c)
 {
-        uint8_t rdata[4 + DNS_KEY_PUBLIC_MAX];
-        struct wire_writer writer = wire_writer_init(rdata, sizeof(rdata));
+        return c == ' ' || c == '\t' || c == '\r' || c == '\n' || c == '(' || c == ')';
+}
 
-        if (ldns_rr_get_type(rr) != LDNS_RR_TYPE_KEY || ldns_rr_get_class(rr) != LDNS_RR_CLASS_IN)
-                return -EBADMSG;
+static const char *next_field(struct fields *fields)
+{
+        const char *p = fields->next;
+        size_t n = 0;
 
-        for (size_t i = 0; i < ldns_rr_rd_count(rr); i++) {
-                const ldns_rdf *field = ldns_rr_rdf(rr, i);
-
-                wire_write_bytes(&writer, ldns_rdf_data(field), ldns_rdf_size(field));
+        for (;;) {
+                while (is_blank(*p))
+                        p++;
+                if (*p != ';')
+                        break;
+                p += strcspn(p, "\n");
         }
-        if (writer.error)
+
+        while (*p && !is_blank(*p) && *p != ';') {
+                if (*p == '\\' && p[1])
+                        fields->text[n++] = *p++;
+                fields->text[n++] = *p++;
+        }
+
+        fields->text[n] = 0;
+        fields->next = p;
+        return n > 0 ? fields->text : NULL;
+}
+
+static bool is_number(const char *field)
+{
+        return field[strspn(field, "0123456789")] == 0;
+}
+
+static int next_number(struct fields *fields, unsigned max, unsigned *ret)
+{
+        const char *field = next_field(fields);
+        unsigned long value;
+
+        if (!field || !is_number(field) || strlen(field) > 5)
+                return -EBADMSG;
+        value = strtoul(field, NULL, 10);
+        if (value > max)
                 return -EBADMSG;
 
-        return dns_key_from_rdata(rdata, writer.position, ret);
+        *ret = (unsigned) value;
+        return 0;
+}
+
+/* [TTL] [IN] KEY, the first two in either order. */
+static int skip_to_rdata(struct fields *fields)
+{
+        bool has_ttl = false, has_class = false;
+        const char *field;
+
+        while ((field = next_field(fields))) {
+                if (strcasecmp(field, "KEY") == 0)
+                        return 0;
+                if (!has_ttl && is_number(field))
+                        has_ttl = true;
+                else if (!has_class && strcasecmp(field, "IN") == 0)
+                        has_class = true;
+                else
+                        return -EBADMSG;
+        }
+
+        return -EBADMSG;
+}
+
+/* The rest is Base64, which may be cut into pieces. */
+static int read_public(struct fields *fields, struct dns_key *key)
+{
+        char base64[FILE_MAX_LENGTH];
+        const char *field;
+        size_t length = 0;
+        int n;
+
+        while ((field = next_field(fields))) {
+                memcpy(base64 + length, field, strlen(field));
+                length += strlen(field);
+        }
+        base64[length] = 0;
+
+        n = base64_decode(base64, key->public_key, sizeof(key->public_key));
+        if (n < 0)
+                return -EBADMSG;
+
+        key->length = (uint16_t) n;
+        return 0;
 }
 
 int dns_key_parse_rr(const char *text, struct dns_name *ret_owner, struct dns_key *ret)
 {
-        _cleanup_(ldns_rr_freep) ldns_rr *rr = NULL;
-        _cleanup_(fclosep) FILE *file = NULL;
-        ldns_status status;
+        struct fields fields = { .next = text };
+        unsigned flags, protocol, algorithm;
+        const char *field;
         struct dns_name owner;
         struct dns_key key;
-        int r;
 
-        if (*text == 0)
-                return -EBADMSG;
-        file = fmemopen((void *) text, strlen(text), "r");
-        if (!file)
-                return -errno;
-
-        /* Comments and empty lines come back one by one. */
-        do
-                status = ldns_rr_new_frm_fp(&rr, file, NULL, NULL, NULL);
-        while (status == LDNS_STATUS_SYNTAX_EMPTY && !feof(file));
-        if (status != LDNS_STATUS_OK)
+        if (strlen(text) >= FILE_MAX_LENGTH)
                 return -EBADMSG;
 
-        r = dns_name_from_wire(ldns_rdf_data(ldns_rr_owner(rr)), ldns_rdf_size(ldns_rr_owner(rr)), &owner);
-        if (r >= 0)
-                r = key_from_rr(rr, &key);
-        if (r < 0)
-                return r;
+        field = next_field(&fields);
+        if (!field || dns_name_parse(field, &owner) < 0)
+                return -EBADMSG;
+        if (skip_to_rdata(&fields) < 0 || next_number(&fields, UINT16_MAX, &flags) < 0 ||
+            next_number(&fields, UINT8_MAX, &protocol) < 0 || next_number(&fields, UINT8_MAX, &algorithm) < 0)
+                return -EBADMSG;
+
+        key.flags = (uint16_t) flags;
+        key.protocol = (uint8_t) protocol;
+        key.algorithm = (uint8_t) algorithm;
+        if (read_public(&fields, &key) < 0)
+                return -EBADMSG;
 
         *ret_owner = owner;
         *ret = key;

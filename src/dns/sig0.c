@@ -254,7 +254,7 @@ int dns_sig0_sign(struct dns_builder *builder, const struct dns_keypair *pair, c
 
         if (!algorithm)
                 return -EIO;
-        if (builder->writer.error)
+        if (dns_builder_end(builder) < 0)
                 return -EMSGSIZE;
 
         rdata_length = write_signed_rdata(rdata, sizeof(rdata), &pair->key, signer, inception_sec,

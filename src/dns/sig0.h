@@ -35,7 +35,7 @@ int dns_sig0_hash(const struct dns_message *message, const struct dns_sig0 *sig,
  * negative errno (no memory). "key" comes from dns_key_load() for "algorithm". */
 int dns_sig0_verify(const struct dns_message *message, const struct dns_sig0 *sig, EVP_PKEY *key);
 
-/* Appends a SIG(0) as last RR to a finished builder (dns_builder_end() was called, and is called again by the
- * caller). Seconds since 1970, cut to 32 bits. 0, -EMSGSIZE, -EIO. */
+/* Appends a SIG(0) as last RR; nothing may be written behind it, and dns_builder_end() is then for the caller
+ * to call. Seconds since 1970, cut to 32 bits. 0, -EMSGSIZE, -EIO, -ENOMEM. */
 int dns_sig0_sign(struct dns_builder *builder, const struct dns_keypair *pair, const struct dns_name *signer,
                   uint64_t inception_sec, uint64_t expiration_sec);

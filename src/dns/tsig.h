@@ -47,7 +47,8 @@ struct tsig_context {
 
 #define TSIG_FUDGE_SEC 300
 
-/* Appends a TSIG as last RR to a finished builder, fills in the context. 0, -EMSGSIZE, -EIO. */
+/* Appends a TSIG as last RR, fills in the context; dns_builder_end() is then for the caller to call. 0,
+ * -EMSGSIZE, -EIO. */
 int tsig_sign(struct dns_builder *builder, const struct tsig_key *key, uint64_t now_sec,
               struct tsig_context *ret);
 

@@ -88,11 +88,19 @@ static void test_public_text(void **state)
                 "host.example. CH KEY 512 3 15 JarVDUnZLxlfJEOZ21Eh01BNrwpniSZ3l7PDu8Z9qt8=",
                 "host.example. IN KEY 512 3 15 !!!",
                 "host.example. IN KEY 512 3",
+                "host.example. IN KEY 65536 3 15 JarVDUnZLxlfJEOZ21Eh01BNrwpniSZ3l7PDu8Z9qt8=",
+                "host.example. IN KEY 512 256 15 JarVDUnZLxlfJEOZ21Eh01BNrwpniSZ3l7PDu8Z9qt8=",
+                "host.example. IN KEY 512 3 15 JarVDUnZLxlfJEOZ21Eh01BNrwpniSZ3l7PDu8Z9qt8= trailing",
+                "host.example. IN IN KEY 512 3 15 JarVDUnZLxlfJEOZ21Eh01BNrwpniSZ3l7PDu8Z9qt8=",
+                "host.example. 1 2 KEY 512 3 15 JarVDUnZLxlfJEOZ21Eh01BNrwpniSZ3l7PDu8Z9qt8=",
+                "host..example. IN KEY 512 3 15 JarVDUnZLxlfJEOZ21Eh01BNrwpniSZ3l7PDu8Z9qt8=",
+                "$ORIGIN \"example;\n",
         };
         static const char *const good[] = {
                 "host.example. IN KEY 0 3 15 JarVDUnZLxlfJEOZ21Eh01BNrwpniSZ3l7PDu8Z9qt8=\n",
                 "; This is a key\n\nHOST.example 3600 IN KEY 0 3 15 ( JarVDUnZLxlfJEOZ21Eh01BNrwp\n "
                 "piSZ3l7PDu8Z9qt8=) ; it",
+                "host.example. in 3600 key 0 3 15 JarVDUnZLxlfJEOZ21Eh01BNrwpniSZ3l7PDu8Z9qt8= ; at the end",
                 "host.example. 3600 KEY 0 3 15 JarVDUnZLxlfJEOZ21 Eh01BNrwpniSZ3l7PDu8Z9qt8=",
         };
         _cleanup_free_ char *text = NULL;
