@@ -9,16 +9,17 @@ struct cached_key {
         RB_ENTRY(cached_key) by_key;
         TAILQ_ENTRY(cached_key) by_use;
         EVP_PKEY *pkey;
-        struct dns_key key;
+        const struct dns_key *key; /* the copy below; in a search, somebody's own */
+        struct dns_key copy;       /* as long as it has to be */
 };
 
 static int compare_key(const struct cached_key *a, const struct cached_key *b)
 {
-        if (a->key.algorithm != b->key.algorithm)
-                return a->key.algorithm < b->key.algorithm ? -1 : 1;
-        if (a->key.length != b->key.length)
-                return a->key.length < b->key.length ? -1 : 1;
-        return memcmp(a->key.public_key, b->key.public_key, a->key.length);
+        if (a->key->algorithm != b->key->algorithm)
+                return a->key->algorithm < b->key->algorithm ? -1 : 1;
+        if (a->key->length != b->key->length)
+                return a->key->length < b->key->length ? -1 : 1;
+        return memcmp(a->key->public_key, b->key->public_key, a->key->length);
 }
 
 RB_HEAD(key_tree, cached_key);
@@ -65,11 +66,11 @@ struct keycache *keycache_free(struct keycache *cache)
 
 int keycache_get(struct keycache *cache, const struct dns_key *key, EVP_PKEY **ret, const char **why)
 {
-        struct cached_key *cached,
-                *search = (struct cached_key *) ((char *) key - offsetof(struct cached_key, key));
+        struct cached_key *cached, search;
         int r;
 
-        cached = RB_FIND(key_tree, &cache->keys, search);
+        search.key = key;
+        cached = RB_FIND(key_tree, &cache->keys, &search);
         if (cached) {
                 TAILQ_REMOVE(&cache->uses, cached, by_use);
                 TAILQ_INSERT_TAIL(&cache->uses, cached, by_use);
@@ -80,7 +81,7 @@ int keycache_get(struct keycache *cache, const struct dns_key *key, EVP_PKEY **r
         r = dns_key_check(key, why);
         if (r < 0)
                 return r;
-        cached = malloc(offsetof(struct cached_key, key) + offsetof(struct dns_key, public_key) +
+        cached = malloc(offsetof(struct cached_key, copy) + offsetof(struct dns_key, public_key) +
                         key->length);
         if (!cached)
                 return -ENOMEM;
@@ -89,7 +90,8 @@ int keycache_get(struct keycache *cache, const struct dns_key *key, EVP_PKEY **r
                 free(cached);
                 return r;
         }
-        memcpy(&cached->key, key, offsetof(struct dns_key, public_key) + key->length);
+        memcpy(&cached->copy, key, offsetof(struct dns_key, public_key) + key->length);
+        cached->key = &cached->copy;
         if (cache->n_keys >= cache->n_max)
                 drop(cache, TAILQ_FIRST(&cache->uses));
         RB_INSERT(key_tree, &cache->keys, cached);
