@@ -37,7 +37,7 @@ ssize_t reply_refusal(const struct dns_message *request, const struct dns_name *
 
         begin(&builder, request, decision->rcode, buffer, size);
         write_text(&builder, name ?: &root, decision->text);
-        if (!edns && request->opt >= 0 && dns_edns_parse(request, &parsed) >= 0)
+        if ((!edns || !edns->present) && request->opt >= 0 && dns_edns_parse(request, &parsed) >= 0)
                 edns = &parsed;
         if (edns && edns->present) {
                 answer.udp_size = DNS_UDP_MAX;
