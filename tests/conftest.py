@@ -13,10 +13,21 @@ def pytest_runtest_makereport(item, call):
     outcome = yield
     report = outcome.get_result()
     setattr(item, f"report_{report.when}", report)
-    stage = getattr(item, "funcargs", {}).get("lab")
+    arguments = getattr(item, "funcargs", {})
+    stage = arguments.get("lab") or arguments.get("lab_of_module")
     if report.failed and stage is not None and report.when == "call":
         for path, text in stage.logs():
             report.sections.append((path, text))
+
+
+def finish(stage, failed):
+    complaints = stage.teardown()
+    if failed or complaints:
+        print(f"kept: {stage.directory}")
+    else:
+        shutil.rmtree(stage.directory, ignore_errors=True)
+    if complaints:
+        pytest.fail("\n".join(complaints))
 
 
 @pytest.fixture
@@ -24,14 +35,17 @@ def lab(request):
     """Real parts in a temporary directory, which is kept when the test fails."""
     stage = Lab()
     yield stage
-    complaints = stage.teardown()
     report = getattr(request.node, "report_call", None)
-    if report is not None and not report.failed and not complaints:
-        shutil.rmtree(stage.directory, ignore_errors=True)
-    else:
-        print(f"kept: {stage.directory}")
-    if complaints:
-        pytest.fail("\n".join(complaints))
+    finish(stage, report is None or report.failed)
+
+
+@pytest.fixture(scope="module")
+def lab_of_module(request):
+    """The same, shared by the tests of one file."""
+    stage = Lab()
+    failed_before = request.session.testsfailed
+    yield stage
+    finish(stage, request.session.testsfailed > failed_before)
 
 
 def pytest_sessionfinish(session, exitstatus):
