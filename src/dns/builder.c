@@ -32,9 +32,9 @@ static void write_owner(struct dns_builder *builder, const struct dns_name *owne
 
 void dns_builder_begin(struct dns_builder *builder, void *buffer, size_t size, uint16_t id, uint16_t flags)
 {
-        *builder = (struct dns_builder){
-                .writer = wire_writer_init(buffer, MIN(size, (size_t) DNS_MESSAGE_MAX)),
-        };
+        size_t usable = MIN(size, (size_t) DNS_MESSAGE_MAX);
+
+        *builder = (struct dns_builder){ .writer = wire_writer_init(buffer, usable) };
 
         wire_write_u16(&builder->writer, id);
         wire_write_u16(&builder->writer, flags);

@@ -301,7 +301,7 @@ static int walk(const struct dns_walk_limits *limits, struct dns_message *messag
         message->id = load_u16(message->wire);
         message->flags = load_u16(message->wire + 2);
         for (enum dns_section s = DNS_SECTION_QUESTION; s < _DNS_SECTIONS; s++) {
-                message->counts[s] = load_u16(message->wire + 4 + 2 * s);
+                message->counts[s] = load_u16(message->wire + 4 + (size_t) 2 * s);
                 if (s != DNS_SECTION_QUESTION)
                         n_rrs += message->counts[s];
         }

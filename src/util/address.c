@@ -48,7 +48,7 @@ int address_parse(const char *text, struct address *ret)
 char *address_format(const struct address *address, char buffer[static ADDRESS_FORMAT_MAX])
 {
         if (!inet_ntop(address->family, address->bytes, buffer, ADDRESS_FORMAT_MAX))
-                strcpy(buffer, "none");
+                memcpy(buffer, "none", sizeof("none"));
         return buffer;
 }
 

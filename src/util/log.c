@@ -97,9 +97,10 @@ static void send_to_stderr(const char *message, const struct log_field *fields, 
 
 static void add_entry(struct iovec *entry, char *buffer, size_t size, const char *name, const char *value)
 {
-        int n = snprintf(buffer, size, "%s=%s", name, value);
+        size_t n = (size_t) snprintf(buffer, size, "%s=%s", name, value);
 
-        *entry = (struct iovec){ .iov_base = buffer, .iov_len = MIN((size_t) n, size - 1) };
+        entry->iov_base = buffer;
+        entry->iov_len = MIN(n, size - 1);
 }
 
 static int send_to_journal(int level, sd_id128_t message_id, const char *message,
