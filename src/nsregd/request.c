@@ -21,6 +21,8 @@ struct request {
         struct dns_name zone_name;
         struct registry_zone *zone; /* looked up again behind everything that waits */
         struct grant grant;
+        struct address *addresses; /* whose PTRs the answer waits for, owned */
+        size_t n_addresses;
         struct decision decision;
         struct publication *publication;
         size_t size;
@@ -60,6 +62,7 @@ static void request_free(struct request *request)
         request->manager->n_requests--;
         publication_free(request->publication);
         update_clear(&request->update);
+        free(request->addresses);
         free(request);
 }
 
@@ -417,6 +420,25 @@ static void stage_verify(struct request *request)
 
 /* --- apply: check 11 --- */
 
+/* What the name had before and has now, and what the request speaks of: a repeated request waits for what
+ * the first one did. Memory running out only shortens the wait. */
+static void note_addresses(struct request *request)
+{
+        const struct name_entry *entry = registry_find(request->zone, &request->update.name);
+        size_t n = (entry ? entry->state->n_records : 0U) + request->update.n_operations;
+        struct address *addresses = reallocarray(request->addresses, request->n_addresses + n + 1,
+                                                 sizeof(*addresses));
+
+        if (!addresses)
+                return;
+        request->addresses = addresses;
+        for (unsigned i = 0; entry && i < entry->state->n_records; i++)
+                addresses[request->n_addresses++] = entry->state->records[i].address;
+        for (unsigned i = 0; i < request->update.n_operations; i++)
+                if (request->update.operations[i].address.family)
+                        addresses[request->n_addresses++] = request->update.operations[i].address;
+}
+
 static void refresh(struct request *request)
 {
         struct manager *manager = request->manager;
@@ -461,6 +483,7 @@ static void stage_apply(struct request *request)
                             "too many new names from this network; try again later");
                 return;
         }
+        note_addresses(request);
         stage_commit(request, after);
 }
 
@@ -514,12 +537,13 @@ static usec_t publish_timeout(const struct request *request)
 static void stage_publish(struct request *request)
 {
         struct manager *manager = request->manager;
-        const struct name_entry *entry = registry_find(request->zone, &request->update.name);
         const char *reason = NULL;
         int r;
 
-        r = publisher_wait(manager->publisher, request->zone, &request->update.name,
-                           entry ? entry->state : NULL, publish_timeout(request), stage_published, request,
+        note_addresses(request);
+
+        r = publisher_wait(manager->publisher, request->zone, &request->update.name, request->addresses,
+                           request->n_addresses, publish_timeout(request), stage_published, request,
                            &request->publication, &reason);
         if (r > 0)
                 return;

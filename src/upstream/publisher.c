@@ -573,35 +573,40 @@ static int on_publication_timeout(sd_event_source *source, uint64_t usec, void *
         return 0;
 }
 
-/* The units of a name: one per upstream, and one per address whose PTR it was granted. */
-struct unit_walk {
-        struct unit *units[2 * 512];
-        unsigned n;
-};
-
-static void collect_unit(struct unit_walk *walk, struct unit *unit)
+/* The units of a name: one per upstream, and one per address. */
+static unsigned collect_units(const struct registry_zone *zone, const struct dns_name *name,
+                              const struct address *addresses, size_t n_addresses, struct unit **units)
 {
-        if (unit && walk->n < ELEMENTSOF(walk->units))
-                walk->units[walk->n++] = unit;
-}
+        unsigned n = 0;
 
-static void collect_units(const struct registry_zone *zone, const struct dns_name *name,
-                          const struct name_state *state, struct unit_walk *walk)
-{
-        walk->n = 0;
         for (const struct attachment *attachment = zone->userdata; attachment;
              attachment = attachment->next) {
                 const struct upstream *upstream = attachment->upstream;
+                struct unit *unit;
 
                 if (!upstream || upstream->plan->n_units == 0)
                         continue;
-                collect_unit(walk, plan_find(upstream->plan, UNIT_FORWARD, name));
-                for (unsigned i = 0; state && i < state->n_records; i++) {
-                        struct dns_name reverse = dns_name_reverse(&state->records[i].address);
+                unit = plan_find(upstream->plan, UNIT_FORWARD, name);
+                if (unit)
+                        units[n++] = unit;
+                for (size_t i = 0; i < n_addresses; i++) {
+                        struct dns_name reverse = dns_name_reverse(&addresses[i]);
 
-                        collect_unit(walk, plan_find(upstream->plan, UNIT_PTR, &reverse));
+                        unit = plan_find(upstream->plan, UNIT_PTR, &reverse);
+                        if (unit)
+                                units[n++] = unit;
                 }
         }
+        return n;
+}
+
+static size_t count_attachments(const struct registry_zone *zone)
+{
+        size_t n = 0;
+
+        for (const struct attachment *attachment = zone->userdata; attachment; attachment = attachment->next)
+                n++;
+        return n;
 }
 
 /* A unit that is as wanted, or only an identical PTR of somebody else: nothing to wait for. */
@@ -611,24 +616,25 @@ static bool is_settled(const struct unit *unit)
 }
 
 int publisher_wait(struct publisher *publisher, struct registry_zone *zone, const struct dns_name *name,
-                   const struct name_state *state, usec_t timeout_usec, publication_done done, void *userdata,
-                   struct publication **ret, const char **ret_reason)
+                   const struct address *addresses, size_t n_addresses, usec_t timeout_usec,
+                   publication_done done, void *userdata, struct publication **ret, const char **ret_reason)
 {
-        _cleanup_free_ struct unit_walk *walk = malloc(sizeof(*walk));
+        _cleanup_free_ struct unit **units = NULL;
         struct publication *publication;
-        unsigned n = 0;
+        unsigned n = 0, n_found;
         int r;
 
-        if (!walk)
+        units = reallocarray(NULL, count_attachments(zone) * (1 + n_addresses) + 1, sizeof(*units));
+        if (!units)
                 return -ENOMEM;
-        collect_units(zone, name, state, walk);
-        for (unsigned i = 0; i < walk->n; i++) {
-                if (is_settled(walk->units[i]))
+        n_found = collect_units(zone, name, addresses, n_addresses, units);
+        for (unsigned i = 0; i < n_found; i++) {
+                if (is_settled(units[i]))
                         continue;
-                *ret_reason = unit_trouble(walk->units[i], upstream_now());
+                *ret_reason = unit_trouble(units[i], upstream_now());
                 if (*ret_reason)
                         return -EAGAIN;
-                walk->units[n++] = walk->units[i];
+                units[n++] = units[i];
         }
         if (n == 0)
                 return 0;
@@ -649,7 +655,7 @@ int publisher_wait(struct publisher *publisher, struct registry_zone *zone, cons
         publisher->n_waiting++;
         for (unsigned i = 0; i < n; i++) {
                 publication->parts[i].publication = publication;
-                plan_wait(walk->units[i], &publication->parts[i].waiter);
+                plan_wait(units[i], &publication->parts[i].waiter);
         }
         pump(publisher);
         *ret = publication;

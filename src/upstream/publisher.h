@@ -96,12 +96,13 @@ void publisher_row_written(struct publisher *publisher, const char *identity, en
 struct publication;
 typedef void (*publication_done)(void *userdata, enum wait_outcome outcome, const char *reason);
 
-/* 0: nothing to wait for, it is published. 1: done will be called once, never from within this call, at the
- * latest when timeout_usec have passed. -EAGAIN: an upstream is failing now, "*ret_reason" (a view) says how:
- * do not wait. -ENOMEM. */
+/* Waits for the name itself and for the PTRs of these addresses, those that left included. 0: nothing to wait
+ * for, it is published. 1: done will be called once, never from within this call, at the latest when
+ * timeout_usec have passed. -EAGAIN: an upstream is failing now, "*ret_reason" (a view) says how: do not
+ * wait. -ENOMEM. */
 int publisher_wait(struct publisher *publisher, struct registry_zone *zone, const struct dns_name *name,
-                   const struct name_state *state, usec_t timeout_usec, publication_done done, void *userdata,
-                   struct publication **ret, const char **ret_reason);
+                   const struct address *addresses, size_t n_addresses, usec_t timeout_usec,
+                   publication_done done, void *userdata, struct publication **ret, const char **ret_reason);
 struct publication *publication_free(struct publication *publication); /* done is not called */
 unsigned publisher_waiting(const struct publisher *publisher);
 
