@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "nsregc/address.h"
+
+#include <libmnl/libmnl.h>
+#include <linux/rtnetlink.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include "util/log.h"
+
+#define RECEIVE_BUFFER (1024 * 1024)
+#define READS_PER_TURN 16
+#define RETRY_USEC     (250 * USEC_PER_MSEC)
+
+enum dump {
+        DUMP_NONE,
+        DUMP_LINKS,
+        DUMP_ADDRESSES,
+};
+
+struct address_monitor {
+        sd_event *event;
+        struct mnl_socket *socket;
+        sd_event_source *io_source;
+        sd_event_source *retry; /* a dump that could not be asked for */
+        struct address_rules rules;
+        struct address_table table;
+        struct address_set set;
+        enum dump dump;
+        bool dump_again; /* events were lost while one is under way */
+        bool complete;   /* a first dump is */
+        bool told;
+        uint32_t sequence;
+        address_changed changed;
+        void *userdata;
+};
+
+static int on_retry(sd_event_source *source, uint64_t usec, void *userdata);
+
+static int dump_request(struct address_monitor *monitor, enum dump what)
+{
+        char buffer[256] __attribute__((aligned(NLMSG_ALIGNTO)));
+        struct nlmsghdr *header = mnl_nlmsg_put_header(buffer);
+
+        header->nlmsg_type = what == DUMP_LINKS ? RTM_GETLINK : RTM_GETADDR;
+        header->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+        header->nlmsg_seq = ++monitor->sequence;
+        if (what == DUMP_LINKS) {
+                struct ifinfomsg *message = mnl_nlmsg_put_extra_header(header, sizeof(*message));
+                message->ifi_family = AF_UNSPEC;
+        } else {
+                struct ifaddrmsg *message = mnl_nlmsg_put_extra_header(header, sizeof(*message));
+                message->ifa_family = AF_UNSPEC;
+        }
+        if (mnl_socket_sendto(monitor->socket, header, header->nlmsg_len) < 0)
+                return -errno;
+        monitor->dump = what;
+        return 0;
+}
+
+static void dump_begin(struct address_monitor *monitor)
+{
+        int r;
+
+        if (monitor->dump != DUMP_NONE) {
+                monitor->dump_again = true;
+                return;
+        }
+        monitor->dump_again = false;
+        address_table_dump_begin(&monitor->table);
+        r = dump_request(monitor, DUMP_LINKS);
+        if (r < 0) {
+                log_debug("rtnetlink: asking for a dump: %s", strerror(-r));
+                monitor->retry = sd_event_source_disable_unref(monitor->retry);
+                (void) sd_event_add_time_relative(monitor->event, &monitor->retry, CLOCK_MONOTONIC,
+                                                  RETRY_USEC, USEC_PER_MSEC, on_retry, monitor);
+        }
+}
+
+static int on_retry(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        dump_begin(userdata);
+        return 0;
+}
+
+static void dump_step(struct address_monitor *monitor, bool interrupted)
+{
+        enum dump finished = monitor->dump;
+
+        monitor->dump = DUMP_NONE;
+        if (interrupted || monitor->dump_again) {
+                dump_begin(monitor);
+                return;
+        }
+        if (finished == DUMP_LINKS) {
+                if (dump_request(monitor, DUMP_ADDRESSES) < 0)
+                        dump_begin(monitor);
+                return;
+        }
+        address_table_dump_end(&monitor->table);
+        monitor->complete = true;
+}
+
+static void messages_apply(struct address_monitor *monitor, const char *buffer, size_t size)
+{
+        int length = (int) size;
+        usec_t now = now_usec(CLOCK_BOOTTIME);
+
+        for (const struct nlmsghdr *header = (const struct nlmsghdr *) buffer; mnl_nlmsg_ok(header, length);
+             header = mnl_nlmsg_next(header, &length)) {
+                bool ours = header->nlmsg_seq != 0 && header->nlmsg_seq == monitor->sequence;
+
+                if (header->nlmsg_flags & NLM_F_DUMP_INTR)
+                        monitor->dump_again = true;
+                if (ours && (header->nlmsg_type == NLMSG_DONE || header->nlmsg_type == NLMSG_ERROR)) {
+                        dump_step(monitor, header->nlmsg_type == NLMSG_ERROR);
+                        return;
+                }
+                if (address_table_apply(&monitor->table, header, now) < 0)
+                        monitor->dump_again = true;
+        }
+}
+
+static void tell_changes(struct address_monitor *monitor)
+{
+        struct address_set set;
+
+        if (!monitor->complete || monitor->dump != DUMP_NONE)
+                return;
+        if (address_set_compute(&monitor->table, &monitor->rules, now_usec(CLOCK_BOOTTIME), &set) < 0)
+                return;
+        bool same = monitor->told && address_set_equal(&set, &monitor->set);
+
+        address_set_clear(&monitor->set);
+        monitor->set = set;
+        monitor->told = true;
+        if (!same)
+                monitor->changed(monitor->userdata);
+}
+
+static int on_readable(sd_event_source *source, int fd, uint32_t revents, void *userdata)
+{
+        struct address_monitor *monitor = userdata;
+        char buffer[32768] __attribute__((aligned(NLMSG_ALIGNTO)));
+
+        for (unsigned i = 0; i < READS_PER_TURN; i++) {
+                struct sockaddr_nl from;
+                socklen_t length = sizeof(from);
+                ssize_t n = recvfrom(fd, buffer, sizeof(buffer), MSG_DONTWAIT, (struct sockaddr *) &from,
+                                     &length);
+
+                if (n < 0 && errno == ENOBUFS) {
+                        log_debug("rtnetlink: events were lost, dumping again");
+                        dump_begin(monitor);
+                        continue;
+                }
+                if (n < 0)
+                        break;
+                if (length == sizeof(from) && from.nl_pid == 0)
+                        messages_apply(monitor, buffer, (size_t) n);
+        }
+        if (monitor->dump == DUMP_NONE && monitor->dump_again)
+                dump_begin(monitor);
+        tell_changes(monitor);
+        return 0;
+}
+
+int address_monitor_new(sd_event *event, const struct address_rules *rules, address_changed changed,
+                        void *userdata, struct address_monitor **ret)
+{
+        _cleanup_(address_monitor_freep) struct address_monitor *monitor = calloc(1, sizeof(*monitor));
+        int r, size = RECEIVE_BUFFER, fd;
+
+        if (!monitor)
+                return -ENOMEM;
+        monitor->event = sd_event_ref(event);
+        monitor->rules = *rules;
+        monitor->changed = changed;
+        monitor->userdata = userdata;
+        monitor->socket = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        if (!monitor->socket)
+                return -errno;
+        fd = mnl_socket_get_fd(monitor->socket);
+        (void) setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
+        if (mnl_socket_bind(monitor->socket, RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR,
+                            MNL_SOCKET_AUTOPID) < 0)
+                return -errno;
+        r = sd_event_add_io(event, &monitor->io_source, fd, EPOLLIN, on_readable, monitor);
+        if (r < 0)
+                return r;
+        dump_begin(monitor);
+        *ret = TAKE_PTR(monitor);
+        return 0;
+}
+
+struct address_monitor *address_monitor_free(struct address_monitor *monitor)
+{
+        if (!monitor)
+                return NULL;
+        sd_event_source_disable_unref(monitor->io_source);
+        sd_event_source_disable_unref(monitor->retry);
+        if (monitor->socket)
+                mnl_socket_close(monitor->socket);
+        address_table_clear(&monitor->table);
+        address_set_clear(&monitor->set);
+        sd_event_unref(monitor->event);
+        free(monitor);
+        return NULL;
+}
+
+const struct address_set *address_monitor_get(struct address_monitor *monitor)
+{
+        return &monitor->set;
+}
+
+int address_monitor_networks(struct address_monitor *monitor, struct prefix_list *ret)
+{
+        return address_table_networks(&monitor->table, &monitor->rules, now_usec(CLOCK_BOOTTIME), ret);
+}

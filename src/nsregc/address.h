@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* Follows the machine's addresses: rtnetlink is the truth. A dump at the start and whenever events were lost,
+ * events in between. */
+
+#include <systemd/sd-event.h>
+
+#include "nsregc/address-table.h"
+#include "util/macro.h"
+
+struct address_monitor;
+
+/* The set of usable addresses, or an interface, changed. A new lifetime of the same address is no change. */
+typedef void (*address_changed)(void *userdata);
+
+/* The rules' contents must outlive the monitor. The first change is told when the first dump is complete. 0
+ * or -errno. */
+int address_monitor_new(sd_event *event, const struct address_rules *rules, address_changed changed,
+                        void *userdata, struct address_monitor **ret);
+struct address_monitor *address_monitor_free(struct address_monitor *monitor);
+DEFINE_CLEANUP(struct address_monitor *, address_monitor_free)
+
+/* As of now; lifetimes are current. Owned by the monitor, good until the next turn of the loop. */
+const struct address_set *address_monitor_get(struct address_monitor *monitor);
+/* To be cleared by the caller. 0 or -ENOMEM. */
+int address_monitor_networks(struct address_monitor *monitor, struct prefix_list *ret);

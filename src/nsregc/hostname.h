@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* The machine's name for the DNS: the first label of the static host name. A transient name (by DHCP, or none
+ * at all) is not the machine's own and is not registered; neither is "localhost". */
+
+#include <systemd/sd-event.h>
+
+#include "dns/protocol.h"
+#include "util/macro.h"
+
+#define HOSTNAME_LABEL_MAX (DNS_LABEL_MAX + 1)
+
+/* From the text of /etc/hostname (hostname(5)): lower case. 0, -ENODATA (none, or localhost), -EINVAL (no
+ * name for the DNS). */
+int hostname_parse(const char *text, char ret[static HOSTNAME_LABEL_MAX]);
+/* "directory" is /etc but in tests. */
+int hostname_read(const char *directory, char ret[static HOSTNAME_LABEL_MAX]);
+
+struct hostname_watch;
+/* Told when the file was written or replaced. */
+int hostname_watch_new(sd_event *event, const char *directory, void (*changed)(void *userdata),
+                       void *userdata, struct hostname_watch **ret);
+struct hostname_watch *hostname_watch_free(struct hostname_watch *watch);
+DEFINE_CLEANUP(struct hostname_watch *, hostname_watch_free)

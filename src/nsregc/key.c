@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "nsregc/key.h"
+
+#include <fcntl.h>
+
+#include "util/file.h"
+
+#define FILE_MAX     65536
+#define PRIVATE_NAME "nsregc.private"
+#define PUBLIC_NAME  "nsregc.key"
+
+void key_paths_clear(struct key_paths *paths)
+{
+        free(paths->private_path);
+        free(paths->public_path);
+        *paths = (struct key_paths){ 0 };
+}
+
+char *state_directory(void)
+{
+        const char *directories = getenv("STATE_DIRECTORY");
+
+        if (!directories || directories[0] != '/')
+                return NULL;
+        return strndup(directories, strcspn(directories, ":"));
+}
+
+/* Where it is kept when it is not a credential. 0 or -ENOMEM. */
+static int paths_own(const struct nsregc_config *config, struct key_paths *ret)
+{
+        _cleanup_free_ char *state = state_directory();
+
+        ret->private_path = state && !config->private_key_file_given ? path_join(state, PRIVATE_NAME)
+                                                                     : strdup(config->private_key_file);
+        ret->public_path = state && !config->key_file_given ? path_join(state, PUBLIC_NAME)
+                                                            : strdup(config->key_file);
+        return ret->private_path && ret->public_path ? 0 : -ENOMEM;
+}
+
+static int complain(char **why, const char *path, const char *what, int r)
+{
+        if (r != -ENOMEM && asprintf(why, "%s: %s", path, what) < 0)
+                *why = NULL;
+        return r;
+}
+
+static int key_read(const char *path, struct dns_keypair **ret, char **why)
+{
+        _cleanup_free_ char *text = NULL;
+        size_t size;
+        int r;
+
+        r = file_read(path, FILE_MAX, &text, &size);
+        if (r == -ENOENT)
+                return r;
+        if (r < 0)
+                return complain(why, path, strerror(-r), r);
+        r = dns_keypair_parse(text, size, ret);
+        explicit_bzero(text, size);
+        if (r == -EOPNOTSUPP)
+                return complain(why, path, "a key of an algorithm that is not supported", r);
+        if (r < 0)
+                return complain(why, path, "not a private key file as BIND writes it", r);
+        return 0;
+}
+
+static int public_write(const char *path, const char *label, const struct dns_key *key, char **why)
+{
+        _cleanup_free_ char *text = NULL;
+        struct dns_name owner;
+        int r;
+
+        r = dns_name_parse(label, &owner);
+        if (r < 0)
+                return complain(why, label, "no name for a key", r);
+        r = dns_key_format_rr(&owner, key, &text);
+        if (r < 0)
+                return r;
+        r = file_write_atomic(path, text, strlen(text), 0644);
+        return r < 0 ? complain(why, path, strerror(-r), r) : 0;
+}
+
+/* The public half first: with a private one there, the next start would not make it up. */
+static int key_make(const struct key_paths *paths, const char *label, struct dns_keypair **ret, char **why)
+{
+        _cleanup_(dns_keypair_freep) struct dns_keypair *pair = NULL;
+        _cleanup_free_ char *text = NULL;
+        int r;
+
+        r = dns_keypair_generate(DNS_ALGORITHM_ECDSAP256SHA256, &pair);
+        if (r < 0)
+                return r;
+        r = dns_keypair_format(pair, &text);
+        if (r < 0)
+                return r;
+        r = public_write(paths->public_path, label, &pair->key, why);
+        if (r >= 0) {
+                r = file_write_atomic(paths->private_path, text, strlen(text), 0600);
+                if (r < 0)
+                        (void) complain(why, paths->private_path, strerror(-r), r);
+        }
+        explicit_bzero(text, strlen(text));
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(pair);
+        return 0;
+}
+
+static int credential_read(struct dns_keypair **ret, struct key_paths *ret_paths, char **why)
+{
+        const char *directory = getenv("CREDENTIALS_DIRECTORY");
+        _cleanup_free_ char *path = directory ? path_join(directory, PRIVATE_NAME) : NULL;
+        int r;
+
+        if (!path)
+                return directory ? -ENOMEM : -ENOENT;
+        r = key_read(path, ret, why);
+        if (r >= 0)
+                ret_paths->private_path = TAKE_PTR(path);
+        return r;
+}
+
+int key_obtain(const struct nsregc_config *config, const char *label, struct dns_keypair **ret,
+               struct key_paths *ret_paths, bool *ret_made, char **why)
+{
+        int r;
+
+        *ret_made = false;
+        r = credential_read(ret, ret_paths, why);
+        if (r != -ENOENT)
+                return r;
+        r = paths_own(config, ret_paths);
+        if (r < 0)
+                return r;
+        r = key_read(ret_paths->private_path, ret, why);
+        if (r != -ENOENT)
+                return r;
+
+        /* An installation of the original keeps its key where the defaults of its configuration say. */
+        if (!streq(ret_paths->private_path, config->private_key_file)) {
+                r = key_read(config->private_key_file, ret, why);
+                if (r >= 0) {
+                        key_paths_clear(ret_paths);
+                        ret_paths->private_path = strdup(config->private_key_file);
+                        ret_paths->public_path = strdup(config->key_file);
+                }
+                if (r != -ENOENT)
+                        return r;
+        }
+        if (!config->gen_key)
+                return complain(why, ret_paths->private_path, "no such key, and gen-key is off", -ENOKEY);
+        r = key_make(ret_paths, label, ret, why);
+        *ret_made = r >= 0;
+        return r;
+}
+
+int key_generate(const struct nsregc_config *config, const char *label, struct dns_keypair **ret,
+                 struct key_paths *ret_paths, char **why)
+{
+        int r = paths_own(config, ret_paths);
+
+        if (r < 0)
+                return r;
+        if (access(ret_paths->private_path, F_OK) >= 0)
+                return complain(why, ret_paths->private_path,
+                                "there is a key already; names registered with it would be lost", -EEXIST);
+        return key_make(ret_paths, label, ret, why);
+}

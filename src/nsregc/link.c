@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "nsregc/link.h"
+
+#include <sys/inotify.h>
+
+#include "nsregc/resolv-conf.h"
+#include "util/file.h"
+#include "util/log.h"
+
+#define STATE_FILE_MAX 65536
+
+struct watched_file {
+        struct link_monitor *monitor;
+        char *path;
+        const char *name; /* its last part */
+        sd_event_source *source;
+};
+
+struct link_monitor {
+        sd_event *event;
+        struct watched_file resolv_conf, networkd;
+        sd_bus *bus;
+        sd_bus_slot *call, *match;
+        struct name_list resolved;
+        void (*changed)(void *userdata);
+        void *userdata;
+};
+
+bool name_list_contains(const struct name_list *list, const struct dns_name *name)
+{
+        for (size_t i = 0; i < list->n_items; i++)
+                if (dns_name_equal(&list->items[i], name))
+                        return true;
+        return false;
+}
+
+int name_list_add_new(struct name_list *list, const struct dns_name *name)
+{
+        return name_list_contains(list, name) ? 0 : name_list_add(list, name);
+}
+
+/* "~" marks a domain that is only for routing. */
+static int domain_add(struct name_list *list, const char *text)
+{
+        struct dns_name name;
+
+        if (text[0] == '~')
+                text++;
+        if (dns_name_parse(text, &name) < 0 || dns_name_is_root(&name))
+                return 0;
+        return name_list_add_new(list, &name);
+}
+
+int networkd_state_parse(const char *text, struct name_list *ret)
+{
+        _cleanup_free_ char *copy = strdup(text);
+        char *saved_line = NULL;
+
+        if (!copy)
+                return -ENOMEM;
+        for (char *line = strtok_r(copy, "\n", &saved_line); line; line = strtok_r(NULL, "\n", &saved_line)) {
+                char *value = strchr(line, '='), *saved = NULL;
+
+                if (!value)
+                        continue;
+                *value++ = '\0';
+                if (!streq(line, "DOMAINS") && !streq(line, "ROUTE_DOMAINS"))
+                        continue;
+                for (char *word = strtok_r(value, " \"", &saved); word;
+                     word = strtok_r(NULL, " \"", &saved)) {
+                        int r = domain_add(ret, word);
+
+                        if (r < 0)
+                                return r;
+                }
+        }
+        return 0;
+}
+
+int link_monitor_domains(struct link_monitor *monitor, struct name_list *ret)
+{
+        struct resolv_conf conf = { 0 };
+        struct name_list list = { 0 };
+        _cleanup_free_ char *state = NULL;
+        size_t size;
+        int r = 0;
+
+        for (size_t i = 0; i < monitor->resolved.n_items && r >= 0; i++)
+                r = name_list_add_new(&list, &monitor->resolved.items[i]);
+        if (r >= 0 && file_read(monitor->networkd.path, STATE_FILE_MAX, &state, &size) >= 0)
+                r = networkd_state_parse(state, &list);
+        if (r >= 0 && resolv_conf_read(monitor->resolv_conf.path, &conf) >= 0)
+                for (size_t i = 0; i < conf.search.n_items && r >= 0; i++)
+                        r = name_list_add_new(&list, &conf.search.items[i]);
+        resolv_conf_clear(&conf);
+        if (r < 0) {
+                name_list_clear(&list);
+                return r;
+        }
+        *ret = list;
+        return 0;
+}
+
+static int on_domains(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)
+{
+        struct link_monitor *monitor = userdata;
+        struct name_list domains = { 0 };
+        int r;
+
+        monitor->call = sd_bus_slot_unref(monitor->call);
+        if (sd_bus_message_is_method_error(reply, NULL)) {
+                log_debug("systemd-resolved has no domains to tell: %s",
+                          sd_bus_message_get_error(reply)->message);
+                return 0;
+        }
+        r = sd_bus_message_enter_container(reply, 'v', "a(isb)");
+        if (r >= 0)
+                r = sd_bus_message_enter_container(reply, 'a', "(isb)");
+        for (;;) {
+                const char *domain;
+
+                if (r < 0)
+                        break;
+                r = sd_bus_message_read(reply, "(isb)", NULL, &domain, NULL);
+                if (r <= 0)
+                        break;
+                r = domain_add(&domains, domain);
+        }
+        if (r < 0) {
+                name_list_clear(&domains);
+                return 0;
+        }
+        name_list_clear(&monitor->resolved);
+        monitor->resolved = domains;
+        monitor->changed(monitor->userdata);
+        return 0;
+}
+
+static void ask_resolved(struct link_monitor *monitor)
+{
+        sd_bus_message *message = NULL;
+        int r;
+
+        monitor->call = sd_bus_slot_unref(monitor->call);
+        r = sd_bus_message_new_method_call(monitor->bus, &message, "org.freedesktop.resolve1",
+                                           "/org/freedesktop/resolve1", "org.freedesktop.DBus.Properties",
+                                           "Get");
+        if (r >= 0)
+                r = sd_bus_message_set_auto_start(message, false);
+        if (r >= 0)
+                r = sd_bus_message_append(message, "ss", "org.freedesktop.resolve1.Manager", "Domains");
+        if (r >= 0)
+                r = sd_bus_call_async(monitor->bus, &monitor->call, message, on_domains, monitor, 0);
+        sd_bus_message_unref(message);
+        if (r < 0)
+                log_debug("asking systemd-resolved for domains: %s", strerror(-r));
+}
+
+static int on_properties(sd_bus_message *message, void *userdata, sd_bus_error *ret_error)
+{
+        ask_resolved(userdata);
+        return 0;
+}
+
+void link_monitor_set_bus(struct link_monitor *monitor, sd_bus *bus)
+{
+        monitor->call = sd_bus_slot_unref(monitor->call);
+        monitor->match = sd_bus_slot_unref(monitor->match);
+        monitor->bus = bus;
+        if (!bus)
+                return;
+        (void) sd_bus_match_signal_async(bus, &monitor->match, "org.freedesktop.resolve1",
+                                         "/org/freedesktop/resolve1", "org.freedesktop.DBus.Properties",
+                                         "PropertiesChanged", on_properties, NULL, monitor);
+        ask_resolved(monitor);
+}
+
+static int on_inotify(sd_event_source *source, const struct inotify_event *event, void *userdata)
+{
+        struct watched_file *file = userdata;
+
+        if ((event->mask & IN_Q_OVERFLOW) || (event->len > 0 && streq(event->name, file->name)))
+                file->monitor->changed(file->monitor->userdata);
+        return 0;
+}
+
+/* Without its directory a file is looked at whenever something else changes. */
+static int file_watch(struct link_monitor *monitor, struct watched_file *file, const char *path)
+{
+        _cleanup_free_ char *directory = strdup(path);
+        char *slash;
+
+        file->monitor = monitor;
+        file->path = strdup(path);
+        if (!directory || !file->path)
+                return -ENOMEM;
+        slash = strrchr(directory, '/');
+        file->name = strrchr(file->path, '/');
+        if (!slash || !file->name)
+                return -EINVAL;
+        *slash = '\0';
+        file->name++;
+        (void) sd_event_add_inotify(monitor->event, &file->source, directory[0] ? directory : "/",
+                                    IN_CLOSE_WRITE | IN_MOVED_TO | IN_DELETE | IN_ONLYDIR, on_inotify, file);
+        return 0;
+}
+
+int link_monitor_new(sd_event *event, const struct link_options *options, void (*changed)(void *userdata),
+                     void *userdata, struct link_monitor **ret)
+{
+        _cleanup_(link_monitor_freep) struct link_monitor *monitor = calloc(1, sizeof(*monitor));
+        int r;
+
+        if (!monitor)
+                return -ENOMEM;
+        monitor->event = sd_event_ref(event);
+        monitor->changed = changed;
+        monitor->userdata = userdata;
+        r = file_watch(monitor, &monitor->resolv_conf, options->resolv_conf ?: "/etc/resolv.conf");
+        if (r < 0)
+                return r;
+        r = file_watch(monitor, &monitor->networkd, options->networkd_state ?: "/run/systemd/netif/state");
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(monitor);
+        return 0;
+}
+
+struct link_monitor *link_monitor_free(struct link_monitor *monitor)
+{
+        if (!monitor)
+                return NULL;
+        sd_bus_slot_unref(monitor->call);
+        sd_bus_slot_unref(monitor->match);
+        sd_event_source_disable_unref(monitor->resolv_conf.source);
+        sd_event_source_disable_unref(monitor->networkd.source);
+        free(monitor->resolv_conf.path);
+        free(monitor->networkd.path);
+        name_list_clear(&monitor->resolved);
+        sd_event_unref(monitor->event);
+        free(monitor);
+        return NULL;
+}

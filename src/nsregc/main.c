@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <signal.h>
+#include <stdio.h>
+#include <sys/signalfd.h>
+#include <systemd/sd-daemon.h>
+#include <systemd/sd-event.h>
+
+#include "nsregc/hostname.h"
+#include "nsregc/key.h"
+#include "nsregc/manager.h"
+#include "nsregc/options.h"
+#include "util/log.h"
+
+static int on_signal(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
+{
+        struct manager *manager = userdata;
+
+        if (info->ssi_signo == SIGHUP) {
+                log_info("Looking for everything anew");
+                manager_refresh(manager);
+        } else
+                manager_stop(manager);
+        return 0;
+}
+
+static int signals_set_up(sd_event *event, struct manager *manager)
+{
+        static const int signals[] = { SIGTERM, SIGINT, SIGHUP };
+
+        for (size_t i = 0; i < ELEMENTSOF(signals); i++) {
+                int r = sd_event_add_signal(event, NULL, signals[i], on_signal, manager);
+
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+static int signals_block(void)
+{
+        sigset_t mask;
+
+        signal(SIGPIPE, SIG_IGN);
+        sigemptyset(&mask);
+        sigaddset(&mask, SIGTERM);
+        sigaddset(&mask, SIGINT);
+        sigaddset(&mask, SIGHUP);
+        return sigprocmask(SIG_BLOCK, &mask, NULL) < 0 ? -errno : 0;
+}
+
+/* The name to register: configured, else the machine's. "" when there is none yet. */
+static void label_choose(const struct nsregc_config *config, char ret[static HOSTNAME_LABEL_MAX])
+{
+        ret[0] = '\0';
+        if (config->name) {
+                if (hostname_parse(config->name, ret) < 0)
+                        ret[0] = '\0';
+        } else if (hostname_read("/etc", ret) < 0)
+                ret[0] = '\0';
+}
+
+static int key_report(int r, const char *why, const struct key_paths *paths, const struct dns_keypair *pair,
+                      bool made)
+{
+        char fingerprint[DNS_KEY_FINGERPRINT_MAX];
+
+        if (r < 0) {
+                log_error("Key: %s", why ?: strerror(-r));
+                return r;
+        }
+        dns_key_fingerprint(&pair->key, fingerprint);
+        if (made)
+                log_info("Made a key, %s, fingerprint %s", paths->private_path, fingerprint);
+        else
+                log_debug("Key %s, fingerprint %s", paths->private_path, fingerprint);
+        return 0;
+}
+
+static int run(const struct options *options, const struct nsregc_config *config, const char *label,
+               const struct dns_keypair *pair)
+{
+        _cleanup_(sd_event_unrefp) sd_event *event = NULL;
+        _cleanup_(manager_freep) struct manager *manager = NULL;
+        enum manager_mode mode = options->release ? MANAGER_RELEASE
+                                 : options->once  ? MANAGER_ONCE
+                                                  : MANAGER_DAEMON;
+        int r;
+
+        r = signals_block();
+        if (r >= 0)
+                r = sd_event_default(&event);
+        if (r < 0) {
+                log_error("Event loop: %s", strerror(-r));
+                return r;
+        }
+        r = manager_new(event, mode, config, pair, label[0] ? label : NULL, &manager);
+        if (r < 0)
+                return r;
+        r = signals_set_up(event, manager);
+        if (r < 0) {
+                log_error("Signals: %s", strerror(-r));
+                return r;
+        }
+        if (mode == MANAGER_DAEMON) {
+                (void) sd_event_set_watchdog(event, true);
+                (void) sd_notify(false, "READY=1");
+                if (!label[0])
+                        log_notice("This machine has no static host name that can be registered; waiting for "
+                                   "one");
+        }
+        r = sd_event_loop(event);
+        if (r < 0)
+                log_error("Event loop: %s", strerror(-r));
+        return r;
+}
+
+static int main_configured(const struct options *options, const struct nsregc_config *config)
+{
+        _cleanup_(dns_keypair_freep) struct dns_keypair *pair = NULL;
+        _cleanup_free_ char *why = NULL;
+        struct key_paths paths = { 0 };
+        char label[HOSTNAME_LABEL_MAX];
+        bool made = true;
+        int r;
+
+        label_choose(config, label);
+        if (options->generate_key)
+                r = key_generate(config, label[0] ? label : "nsregc", &pair, &paths, &why);
+        else
+                r = key_obtain(config, label[0] ? label : "nsregc", &pair, &paths, &made, &why);
+        r = key_report(r, why, &paths, pair, made);
+        key_paths_clear(&paths);
+        if (r < 0 || options->generate_key)
+                return r;
+        return run(options, config, label, pair);
+}
+
+static int configuration_load(const struct options *options, struct nsregc_config **ret)
+{
+        _cleanup_(nsregc_config_freep) struct nsregc_config *config = NULL;
+        struct config_error error = CONFIG_ERROR_INIT;
+        int r;
+
+        r = nsregc_config_load(options->config_path, &config, &error);
+        if (error.warnings)
+                log_warning("%s", error.warnings);
+        if (r < 0)
+                log_error("%s", error.text ?: strerror(-r));
+        config_error_clear(&error);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(config);
+        return 0;
+}
+
+int main(int argc, char *argv[])
+{
+        _cleanup_(nsregc_config_freep) struct nsregc_config *config = NULL;
+        struct options options = { 0 };
+        int r;
+
+        log_open("nsregc");
+        r = options_parse(argc, argv, &options);
+        if (r != 0) {
+                options_clear(&options);
+                return r > 0 ? EXIT_SUCCESS : 2;
+        }
+        if (options.debug)
+                log_set_max_level(LOG_DEBUG);
+
+        r = configuration_load(&options, &config);
+        if (r >= 0) {
+                r = options_apply(&options, config);
+                if (r == -EINVAL) {
+                        options_clear(&options);
+                        return 2;
+                }
+        }
+        if (r >= 0) {
+                if (options.print)
+                        nsregc_config_print(config, stdout);
+                else
+                        r = main_configured(&options, config);
+        }
+        options_clear(&options);
+        return r < 0 ? EXIT_FAILURE : r;
+}

@@ -1,0 +1,639 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "nsregc/manager.h"
+
+#include <stdio.h>
+#include <systemd/sd-daemon.h>
+
+#include "nsregc/address.h"
+#include "nsregc/clock.h"
+#include "nsregc/discovery.h"
+#include "nsregc/hostname.h"
+#include "nsregc/key.h"
+#include "nsregc/ledger.h"
+#include "nsregc/link.h"
+#include "nsregc/random.h"
+#include "nsregc/resolve.h"
+#include "nsregc/system-bus.h"
+#include "util/file.h"
+#include "util/log.h"
+
+#define REGISTRATIONS_MAX  64
+#define COALESCE_USEC      (250 * USEC_PER_MSEC)
+#define START_DELAY_USEC   (3 * USEC_PER_SEC)
+#define STOP_TIMEOUT_USEC  (10 * USEC_PER_SEC)
+#define HOSTNAME_DIRECTORY "/etc"
+
+struct manager {
+        sd_event *event;
+        enum manager_mode mode;
+        const struct nsregc_config *config;
+        const struct dns_keypair *pair;
+        char label[HOSTNAME_LABEL_MAX]; /* empty: none */
+
+        struct address_rules rules;
+        struct address_monitor *addresses;
+        struct link_monitor *links;
+        struct hostname_watch *hostname;
+        struct clock_watch *clock;
+        struct system_bus *bus;
+        sd_bus_slot *sleep_match;
+        struct resolver *resolver;
+        struct discovery *discovery;
+        struct ledger *ledger;
+        struct registration *registrations[REGISTRATIONS_MAX];
+        size_t n_registrations;
+
+        bool addresses_known;
+        bool started; /* the delay at the start is over */
+        bool stopping;
+        bool released; /* on request */
+        bool network_changed;
+        sd_event_source *coalesce, *start, *stop, *tidy;
+};
+
+static void tidy_later(struct manager *manager)
+{
+        (void) sd_event_source_set_enabled(manager->tidy, SD_EVENT_ONESHOT);
+}
+
+/* ------ what is told to the outside ------ */
+
+static void status_update(struct manager *manager)
+{
+        size_t registered = 0, refused = 0, waiting = 0;
+        char text[1200], reason[1024] = "";
+
+        for (size_t i = 0; i < manager->n_registrations; i++) {
+                struct registration_info info;
+
+                registration_get_info(manager->registrations[i], &info);
+                registered += info.state == REGISTRATION_REGISTERED;
+                refused += info.state == REGISTRATION_REFUSED;
+                waiting += info.state != REGISTRATION_REGISTERED && info.state != REGISTRATION_REFUSED;
+                if (info.reason[0] && !reason[0])
+                        strcpy(reason, info.reason);
+        }
+        if (manager->stopping)
+                (void) snprintf(text, sizeof(text), "STATUS=Taking %zu registrations away",
+                                manager->n_registrations);
+        else if (!manager->label[0])
+                (void) snprintf(text, sizeof(text),
+                                "STATUS=This machine has no static host name to register");
+        else if (manager->n_registrations == 0)
+                (void) snprintf(text, sizeof(text), "STATUS=%s: no zone to register in", manager->label);
+        else
+                (void) snprintf(text, sizeof(text), "STATUS=%s: registered in %zu zones%s%.0zu%s%.0zu%s%s",
+                                manager->label, registered, refused ? ", refused in " : "", refused,
+                                waiting ? ", waiting for " : "", waiting, reason[0] ? ": " : "", reason);
+        (void) sd_notify(false, text);
+}
+
+static void on_registration(void *userdata, struct registration *registration)
+{
+        tidy_later(userdata);
+}
+
+/* ------ registrations ------ */
+
+static struct registration *find(const struct manager *manager, const struct dns_name *zone,
+                                 const struct dns_name *name)
+{
+        for (size_t i = 0; i < manager->n_registrations; i++) {
+                struct registration_info info;
+
+                registration_get_info(manager->registrations[i], &info);
+                if (dns_name_equal(&info.zone, zone) && dns_name_equal(&info.name, name))
+                        return manager->registrations[i];
+        }
+        return NULL;
+}
+
+static struct registration *add(struct manager *manager, const struct dns_name *zone,
+                                const struct dns_name *name)
+{
+        struct registration_options options = {
+                .event = manager->event,
+                .resolver = manager->resolver,
+                .pair = manager->pair,
+                .ledger = manager->ledger,
+                .zone = *zone,
+                .name = *name,
+                .key_ttl_sec = manager->config->key_ttl_sec,
+                .addr_ttl_sec = manager->config->addr_ttl_sec,
+                .timeout_usec = manager->config->dns_timeout_usec,
+                .changed = on_registration,
+                .userdata = manager,
+        };
+        struct registration *registration;
+        int r;
+
+        if (manager->n_registrations >= REGISTRATIONS_MAX)
+                return NULL;
+        r = registration_new(&options, &registration);
+        if (r < 0) {
+                log_error("Registration: %s", strerror(-r));
+                return NULL;
+        }
+        manager->registrations[manager->n_registrations++] = registration;
+        return registration;
+}
+
+static bool name_of(const struct manager *manager, const struct dns_name *zone, struct dns_name *ret)
+{
+        return manager->label[0] && dns_name_prepend(manager->label, strlen(manager->label), zone, ret) >= 0;
+}
+
+static enum registration_goal goal_of_wanted(const struct manager *manager)
+{
+        return manager->mode == MANAGER_RELEASE || manager->released ? GOAL_RELEASE : GOAL_REGISTER;
+}
+
+static void wanted_add(struct manager *manager)
+{
+        const struct name_list *zones = discovery_zones(manager->discovery);
+
+        for (size_t i = 0; i < zones->n_items; i++) {
+                struct registration *registration;
+                struct dns_name name;
+
+                if (!name_of(manager, &zones->items[i], &name))
+                        continue;
+                registration = find(manager, &zones->items[i], &name)
+                                       ?: add(manager, &zones->items[i], &name);
+                if (!registration)
+                        continue;
+                registration_set_goal(registration, goal_of_wanted(manager));
+                if (goal_of_wanted(manager) == GOAL_REGISTER)
+                        (void) registration_set_addresses(registration,
+                                                          address_monitor_get(manager->addresses));
+        }
+}
+
+/* Another name than ours is given up; ours in a zone that is no longer there only loses its records. */
+static void unwanted_end(struct manager *manager)
+{
+        const struct name_list *zones = discovery_zones(manager->discovery);
+
+        /* What a predecessor left. */
+        for (size_t i = 0; i < ledger_count(manager->ledger); i++) {
+                const struct ledger_entry *entry = ledger_get(manager->ledger, i);
+
+                if (!find(manager, &entry->zone, &entry->name))
+                        (void) add(manager, &entry->zone, &entry->name);
+        }
+        for (size_t i = 0; i < manager->n_registrations; i++) {
+                struct registration_info info;
+                struct dns_name name;
+
+                registration_get_info(manager->registrations[i], &info);
+                if (manager->mode == MANAGER_RELEASE || !name_of(manager, &info.zone, &name) ||
+                    !dns_name_equal(&name, &info.name))
+                        registration_set_goal(manager->registrations[i], GOAL_RELEASE);
+                else if (!name_list_contains(zones, &info.zone))
+                        registration_set_goal(manager->registrations[i], GOAL_WITHDRAW);
+        }
+}
+
+static void reconcile(struct manager *manager)
+{
+        if (manager->stopping || !manager->started || !manager->addresses_known)
+                return;
+        /* Without a name what there is stays: it may come back under the same one. */
+        if (manager->label[0] || manager->mode == MANAGER_RELEASE) {
+                wanted_add(manager);
+                if (!discovery_is_busy(manager->discovery))
+                        unwanted_end(manager);
+        }
+        tidy_later(manager);
+}
+
+/* ------ the end of a command ------ */
+
+static bool once_result(const struct manager *manager, bool *ret_good)
+{
+        size_t n = 0;
+        bool good = true;
+
+        if (discovery_is_busy(manager->discovery))
+                return false;
+        for (size_t i = 0; i < manager->n_registrations; i++) {
+                struct registration_info info;
+
+                registration_get_info(manager->registrations[i], &info);
+                if (manager->mode == MANAGER_ONCE && info.goal != GOAL_REGISTER)
+                        continue;
+                if (!info.settled && info.state != REGISTRATION_RELEASED)
+                        return false;
+                n++;
+                good = good && (manager->mode == MANAGER_ONCE
+                                        ? info.state == REGISTRATION_REGISTERED
+                                        : info.state == REGISTRATION_RELEASED && !info.reason[0]);
+        }
+        *ret_good = good && n > 0;
+        return true;
+}
+
+static void once_report(const struct manager *manager)
+{
+        if (!manager->label[0])
+                log_error("This machine has no static host name; set one (hostnamectl hostname NAME) or give "
+                          "-n NAME");
+        else if (manager->n_registrations == 0)
+                log_error("There is no zone to register in; name one on the command line or as zones: in the "
+                          "configuration");
+        for (size_t i = 0; i < manager->n_registrations; i++) {
+                struct registration_info info;
+                char name[DNS_NAME_FORMAT_MAX];
+
+                registration_get_info(manager->registrations[i], &info);
+                if (info.state == REGISTRATION_IDLE)
+                        log_error("%s: %s", dns_name_format(&info.name, name), info.reason);
+        }
+}
+
+static void command_check(struct manager *manager)
+{
+        bool good;
+
+        if (manager->mode == MANAGER_DAEMON || !manager->started || !manager->addresses_known ||
+            !once_result(manager, &good))
+                return;
+        if (!good)
+                once_report(manager);
+        (void) sd_event_exit(manager->event, good ? 0 : 1);
+}
+
+static bool all_released(const struct manager *manager)
+{
+        for (size_t i = 0; i < manager->n_registrations; i++) {
+                struct registration_info info;
+
+                registration_get_info(manager->registrations[i], &info);
+                if (info.state != REGISTRATION_RELEASED)
+                        return false;
+        }
+        return true;
+}
+
+/* Registrations tell of changes from within; what follows from them is done here, in a turn of its own. */
+static int on_tidy(sd_event_source *source, void *userdata)
+{
+        struct manager *manager = userdata;
+
+        if (manager->stopping && all_released(manager)) {
+                (void) sd_event_exit(manager->event, 0);
+                return 0;
+        }
+        command_check(manager);
+        for (size_t i = 0; manager->mode == MANAGER_DAEMON && i < manager->n_registrations;) {
+                struct registration_info info;
+
+                registration_get_info(manager->registrations[i], &info);
+                if (info.state == REGISTRATION_RELEASED && !manager->released) {
+                        registration_free(manager->registrations[i]);
+                        manager->registrations[i] = manager->registrations[--manager->n_registrations];
+                } else
+                        i++;
+        }
+        status_update(manager);
+        return 0;
+}
+
+/* ------ what the machine tells ------ */
+
+static void discover(struct manager *manager)
+{
+        struct name_list domains = { 0 };
+        struct prefix_list networks = { 0 };
+        int r;
+
+        r = link_monitor_domains(manager->links, &domains);
+        if (r >= 0)
+                r = address_monitor_networks(manager->addresses, &networks);
+        if (r >= 0)
+                r = discovery_run(manager->discovery, &domains, &networks);
+        if (r < 0)
+                log_error("Discovery: %s", strerror(-r));
+        name_list_clear(&domains);
+        prefix_list_clear(&networks);
+}
+
+static void on_discovery(void *userdata)
+{
+        reconcile(userdata);
+}
+
+static int on_coalesce(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        struct manager *manager = userdata;
+
+        manager->coalesce = sd_event_source_disable_unref(manager->coalesce);
+        if (manager->stopping || !manager->started || !manager->addresses_known)
+                return 0;
+        for (size_t i = 0; i < manager->n_registrations; i++) {
+                struct registration_info info;
+
+                registration_get_info(manager->registrations[i], &info);
+                if (manager->network_changed)
+                        registration_kick(manager->registrations[i]);
+                if (info.goal == GOAL_REGISTER)
+                        (void) registration_set_addresses(manager->registrations[i],
+                                                          address_monitor_get(manager->addresses));
+        }
+        if (manager->network_changed)
+                discover(manager);
+        manager->network_changed = false;
+        return 0;
+}
+
+/* Changes come in crowds (an interface that comes up, a prefix that is renumbered): they are waited for. */
+static void network_changed(struct manager *manager)
+{
+        manager->network_changed = true;
+        if (!manager->coalesce)
+                (void) sd_event_add_time_relative(manager->event, &manager->coalesce, CLOCK_MONOTONIC,
+                                                  COALESCE_USEC, USEC_PER_MSEC, on_coalesce, manager);
+}
+
+static void begin(struct manager *manager)
+{
+        if (!manager->started || !manager->addresses_known)
+                return;
+        discover(manager);
+        tidy_later(manager);
+}
+
+static void on_addresses(void *userdata)
+{
+        struct manager *manager = userdata;
+
+        if (manager->addresses_known) {
+                network_changed(manager);
+                return;
+        }
+        manager->addresses_known = true;
+        begin(manager);
+}
+
+static void on_links(void *userdata)
+{
+        struct manager *manager = userdata;
+
+        if (manager->addresses_known)
+                network_changed(manager);
+}
+
+static void on_clock(void *userdata)
+{
+        log_debug("The clock was set, or the machine slept");
+        network_changed(userdata);
+}
+
+static void on_hostname(void *userdata)
+{
+        struct manager *manager = userdata;
+        char label[HOSTNAME_LABEL_MAX];
+        int r = hostname_read(HOSTNAME_DIRECTORY, label);
+
+        if (r < 0) {
+                log_notice("This machine has no static host name that can be registered; %s",
+                           manager->label[0] ? "keeping the one of before" : "waiting for one");
+                return;
+        }
+        if (streq(label, manager->label))
+                return;
+        if (manager->label[0])
+                log_info("The host name changed from %s to %s", manager->label, label);
+        strcpy(manager->label, label);
+        reconcile(manager);
+}
+
+static int on_prepare_for_sleep(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+        int asleep;
+
+        if (sd_bus_message_read(message, "b", &asleep) >= 0 && !asleep)
+                network_changed(userdata);
+        return 0;
+}
+
+static void on_bus_up(void *userdata, sd_bus *bus)
+{
+        struct manager *manager = userdata;
+
+        resolver_set_bus(manager->resolver, bus);
+        link_monitor_set_bus(manager->links, bus);
+        (void) sd_bus_match_signal_async(bus, &manager->sleep_match, "org.freedesktop.login1",
+                                         "/org/freedesktop/login1", "org.freedesktop.login1.Manager",
+                                         "PrepareForSleep", on_prepare_for_sleep, NULL, manager);
+}
+
+static void on_bus_down(void *userdata, sd_bus *bus)
+{
+        struct manager *manager = userdata;
+
+        manager->sleep_match = sd_bus_slot_unref(manager->sleep_match);
+        link_monitor_set_bus(manager->links, NULL);
+        resolver_set_bus(manager->resolver, NULL);
+}
+
+static const struct system_bus_ops bus_ops = { .up = on_bus_up, .down = on_bus_down };
+
+/* ------ beginning and end ------ */
+
+static int on_start(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        struct manager *manager = userdata;
+
+        manager->started = true;
+        begin(manager);
+        return 0;
+}
+
+static int on_stop_timeout(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        struct manager *manager = userdata;
+
+        log_notice("Not everything could be taken away in time; it ends with its lease");
+        (void) sd_event_exit(manager->event, 0);
+        return 0;
+}
+
+void manager_stop(struct manager *manager)
+{
+        if (manager->stopping || manager->mode != MANAGER_DAEMON || manager->config->keep_records) {
+                (void) sd_event_exit(manager->event, manager->mode == MANAGER_DAEMON ? 0 : 1);
+                return;
+        }
+        manager->stopping = true;
+        (void) sd_notify(false, "STOPPING=1");
+        for (size_t i = 0; i < manager->n_registrations; i++) {
+                struct registration_info info;
+
+                registration_get_info(manager->registrations[i], &info);
+                if (info.goal == GOAL_REGISTER)
+                        registration_set_goal(manager->registrations[i], GOAL_WITHDRAW);
+                registration_hurry(manager->registrations[i]);
+        }
+        (void) sd_event_add_time_relative(manager->event, &manager->stop, CLOCK_MONOTONIC, STOP_TIMEOUT_USEC,
+                                          100 * USEC_PER_MSEC, on_stop_timeout, manager);
+        tidy_later(manager);
+}
+
+void manager_refresh(struct manager *manager)
+{
+        manager->released = false;
+        network_changed(manager);
+        reconcile(manager);
+}
+
+void manager_release(struct manager *manager)
+{
+        manager->released = true;
+        reconcile(manager);
+}
+
+static int ledger_make(struct manager *manager)
+{
+        _cleanup_free_ char *state = state_directory(), *path = state ? path_join(state, "registered") : NULL;
+        int r;
+
+        r = ledger_open(path, &manager->ledger);
+        if (r < 0 && r != -ENOMEM && path) {
+                log_warning("%s: %s; what was registered before is not known", path, strerror(-r));
+                r = ledger_open(NULL, &manager->ledger);
+        }
+        return r;
+}
+
+static int manager_setup(struct manager *manager)
+{
+        const struct nsregc_config *config = manager->config;
+        struct resolver_options resolver = {
+                .server = config->dns_server.host,
+                .port = config->dns_server.port,
+                .tcp = config->dns_tcp,
+                .timeout_usec = config->dns_timeout_usec,
+        };
+        struct link_options links = { 0 };
+        int r;
+
+        manager->rules = (struct address_rules){
+                .interfaces = &config->interfaces,
+                .exclude_subnets = &config->exclude_subnets,
+                .extra = config->extra_addresses.items,
+                .n_extra = config->extra_addresses.n_items,
+                .ipv6_temporary = config->ipv6_temporary,
+        };
+        r = sd_event_add_defer(manager->event, &manager->tidy, on_tidy, manager);
+        if (r < 0)
+                return r;
+        r = ledger_make(manager);
+        if (r < 0)
+                return r;
+        r = resolver_new(manager->event, &resolver, &manager->resolver);
+        if (r < 0)
+                return r;
+        r = discovery_new(manager->event, manager->resolver, &config->zones, config->discover_zones,
+                          on_discovery, manager, &manager->discovery);
+        if (r < 0)
+                return r;
+        r = link_monitor_new(manager->event, &links, on_links, manager, &manager->links);
+        if (r < 0)
+                return r;
+        r = clock_watch_new(manager->event, on_clock, manager, &manager->clock);
+        if (r < 0)
+                log_debug("Steps of the clock are not seen: %s", strerror(-r));
+        if (!config->name) {
+                r = hostname_watch_new(manager->event, HOSTNAME_DIRECTORY, on_hostname, manager,
+                                       &manager->hostname);
+                if (r < 0)
+                        log_debug("Changes of the host name are not seen: %s", strerror(-r));
+        }
+        r = system_bus_new(manager->event, &bus_ops, manager, &manager->bus);
+        if (r < 0)
+                return r;
+        return address_monitor_new(manager->event, &manager->rules, on_addresses, manager,
+                                   &manager->addresses);
+}
+
+int manager_new(sd_event *event, enum manager_mode mode, const struct nsregc_config *config,
+                const struct dns_keypair *pair, const char *label, struct manager **ret)
+{
+        _cleanup_(manager_freep) struct manager *manager = calloc(1, sizeof(*manager));
+        usec_t delay;
+        int r;
+
+        if (!manager)
+                return log_oom();
+        manager->event = sd_event_ref(event);
+        manager->mode = mode;
+        manager->config = config;
+        manager->pair = pair;
+        if (label)
+                strcpy(manager->label, label);
+        r = manager_setup(manager);
+        if (r < 0) {
+                log_error("Setting up: %s", strerror(-r));
+                return r;
+        }
+
+        /* After a power cut a whole house starts at once; who was told to by hand is not made to wait. */
+        delay = mode == MANAGER_DAEMON && getenv("NOTIFY_SOCKET") ? random_span(START_DELAY_USEC) : 0;
+        r = sd_event_add_time_relative(event, &manager->start, CLOCK_MONOTONIC, delay, USEC_PER_MSEC,
+                                       on_start, manager);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(manager);
+        return 0;
+}
+
+struct manager *manager_free(struct manager *manager)
+{
+        if (!manager)
+                return NULL;
+        sd_event_source_disable_unref(manager->coalesce);
+        sd_event_source_disable_unref(manager->start);
+        sd_event_source_disable_unref(manager->stop);
+        sd_event_source_disable_unref(manager->tidy);
+        for (size_t i = 0; i < manager->n_registrations; i++)
+                registration_free(manager->registrations[i]);
+        discovery_free(manager->discovery);
+        sd_bus_slot_unref(manager->sleep_match);
+        manager->sleep_match = NULL;
+        address_monitor_free(manager->addresses);
+        hostname_watch_free(manager->hostname);
+        clock_watch_free(manager->clock);
+        manager->bus = system_bus_free(manager->bus);
+        link_monitor_free(manager->links);
+        resolver_free(manager->resolver);
+        ledger_free(manager->ledger);
+        sd_event_unref(manager->event);
+        free(manager);
+        return NULL;
+}
+
+const char *manager_label(const struct manager *manager)
+{
+        return manager->label[0] ? manager->label : NULL;
+}
+
+const struct dns_keypair *manager_pair(const struct manager *manager)
+{
+        return manager->pair;
+}
+
+const struct address_set *manager_addresses(const struct manager *manager)
+{
+        return address_monitor_get(manager->addresses);
+}
+
+size_t manager_count(const struct manager *manager)
+{
+        return manager->n_registrations;
+}
+
+struct registration *manager_get(const struct manager *manager, size_t index)
+{
+        return manager->registrations[index];
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* Joins the parts of nsregc: what the machine is called, which addresses it has, which zones there are; one
+ * registration for each zone. */
+
+#include <stdbool.h>
+#include <systemd/sd-event.h>
+
+#include "config/nsregc-config.h"
+#include "dns/key.h"
+#include "nsregc/registration.h"
+#include "util/macro.h"
+
+enum manager_mode {
+        MANAGER_DAEMON,
+        MANAGER_ONCE,    /* register once, wait for the answers, end */
+        MANAGER_RELEASE, /* give up the name everywhere, end */
+};
+
+struct manager;
+
+/* Configuration and key outlive the manager. "label" is the machine's name, NULL when there is none (yet). 0
+ * or -errno, logged. */
+int manager_new(sd_event *event, enum manager_mode mode, const struct nsregc_config *config,
+                const struct dns_keypair *pair, const char *label, struct manager **ret);
+struct manager *manager_free(struct manager *manager);
+DEFINE_CLEANUP(struct manager *, manager_free)
+
+/* Takes the own records away (unless they are to be kept), then ends the loop. Bounded in time. A second call
+ * ends it at once. */
+void manager_stop(struct manager *manager);
+/* Looks for everything anew and tries everything at once. */
+void manager_refresh(struct manager *manager);
+/* Gives up the names: withdrawn and released, until manager_refresh(). */
+void manager_release(struct manager *manager);
+
+const char *manager_label(const struct manager *manager); /* NULL: none */
+const struct dns_keypair *manager_pair(const struct manager *manager);
+const struct address_set *manager_addresses(const struct manager *manager);
+size_t manager_count(const struct manager *manager);
+struct registration *manager_get(const struct manager *manager, size_t index);

@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "nsregc/options.h"
+
+#include <ctype.h>
+#include <getopt.h>
+#include <stdio.h>
+
+static const char help[] =
+        "nsregc [OPTIONS...] [ZONE...]\n"
+        "\n"
+        "Registers this machine's name and addresses in the DNS, and keeps them there.\n"
+        "ZONEs take the place of configured and discovered ones.\n"
+        "\n"
+        "  -c, --conffile=FILE        Configuration (default: nsregc/nsregc.yaml in /etc,\n"
+        "                             for a user in ~/.config)\n"
+        "  -n, --name=NAME            Register this name, one label (default: the static\n"
+        "                             host name)\n"
+        "  -i, --interface=IFACE      Use addresses of this interface only; a glob, with\n"
+        "                             \"!\" in front an exclusion; may be repeated\n"
+        "  -a, --address=ADDRESS      Register this address too; may be repeated\n"
+        "  -s, --server=SERVER[@PORT] Ask this server, not the system's resolver\n"
+        "                             (also --dns-server=)\n"
+        "  -t, --tcp                  Ask it over TCP (also --dns-tcp)\n"
+        "  -k, --keep                 Leave the records in the DNS at the end\n"
+        "      --once                 Register, wait for the answer, end: 0 when all is\n"
+        "                             registered, 1 when not\n"
+        "      --release              Take the records away, give up the name, end\n"
+        "      --generate-key         Make a new key where there is none, end\n"
+        "      --print                Show the configuration as it is understood, end\n"
+        "      --debug                Log more\n"
+        "  -h, --help                 Show this\n"
+        "      --version              Show the version\n";
+
+enum {
+        OPTION_ONCE = 0x100,
+        OPTION_RELEASE,
+        OPTION_GENERATE_KEY,
+        OPTION_PRINT,
+        OPTION_DEBUG,
+        OPTION_VERSION,
+};
+
+static const struct option long_options[] = {
+        { "conffile", required_argument, NULL, 'c' },
+        { "config", required_argument, NULL, 'c' },
+        { "name", required_argument, NULL, 'n' },
+        { "interface", required_argument, NULL, 'i' },
+        { "address", required_argument, NULL, 'a' },
+        { "server", required_argument, NULL, 's' },
+        { "dns-server", required_argument, NULL, 's' },
+        { "tcp", no_argument, NULL, 't' },
+        { "dns-tcp", no_argument, NULL, 't' },
+        { "keep", no_argument, NULL, 'k' },
+        { "once", no_argument, NULL, OPTION_ONCE },
+        { "release", no_argument, NULL, OPTION_RELEASE },
+        { "generate-key", no_argument, NULL, OPTION_GENERATE_KEY },
+        { "print", no_argument, NULL, OPTION_PRINT },
+        { "debug", no_argument, NULL, OPTION_DEBUG },
+        { "help", no_argument, NULL, 'h' },
+        { "version", no_argument, NULL, OPTION_VERSION },
+        {},
+};
+
+static int option_take(struct options *options, int c)
+{
+        switch (c) {
+        case 'c':
+                options->config_path = optarg;
+                return 0;
+        case 'n':
+                options->name = optarg;
+                return 0;
+        case 'i':
+                return string_list_add(&options->interfaces, optarg);
+        case 'a':
+                return string_list_add(&options->addresses, optarg);
+        case 's':
+                options->server = optarg;
+                return 0;
+        case 't':
+                options->tcp = true;
+                return 0;
+        case 'k':
+                options->keep = true;
+                return 0;
+        case OPTION_ONCE:
+                options->once = true;
+                return 0;
+        case OPTION_RELEASE:
+                options->release = true;
+                return 0;
+        case OPTION_GENERATE_KEY:
+                options->generate_key = true;
+                return 0;
+        case OPTION_PRINT:
+                options->print = true;
+                return 0;
+        case OPTION_DEBUG:
+                options->debug = true;
+                return 0;
+        case 'h':
+                fputs(help, stdout);
+                return 1;
+        case OPTION_VERSION:
+                printf("nsregc %s\n", NSREG_VERSION);
+                return 1;
+        default:
+                fputs("nsregc: --help shows what can be said.\n", stderr);
+                return -EINVAL;
+        }
+}
+
+int options_parse(int argc, char *argv[], struct options *ret)
+{
+        int c, r;
+
+        while ((c = getopt_long(argc, argv, "c:n:i:a:s:tkh", long_options, NULL)) >= 0) {
+                r = option_take(ret, c);
+                if (r != 0)
+                        return r;
+        }
+        for (; optind < argc; optind++) {
+                r = string_list_add(&ret->zones, argv[optind]);
+                if (r < 0)
+                        return r;
+        }
+        if (ret->once + ret->release + ret->generate_key + ret->print > 1) {
+                fputs("nsregc: only one of --once, --release, --generate-key and --print can be done at a "
+                      "time.\n",
+                      stderr);
+                return -EINVAL;
+        }
+        return 0;
+}
+
+void options_clear(struct options *options)
+{
+        string_list_clear(&options->interfaces);
+        string_list_clear(&options->addresses);
+        string_list_clear(&options->zones);
+}
+
+static int complain(const char *option, const char *value, const char *hint)
+{
+        fprintf(stderr, "nsregc: %s \"%s\" makes no sense: %s.\n", option, value, hint);
+        return -EINVAL;
+}
+
+static int apply_name(const char *name, struct nsregc_config *config)
+{
+        char *copy;
+
+        if (!dns_label_is_ldh((const uint8_t *) name, strlen(name)))
+                return complain("--name", name, "one label is wanted, of letters, digits and hyphens");
+        copy = strdup(name);
+        if (!copy)
+                return -ENOMEM;
+        free(config->name);
+        config->name = copy;
+        return 0;
+}
+
+static int apply_server(const char *text, struct nsregc_config *config)
+{
+        struct config_server server = { 0 };
+        int r;
+
+        r = config_server_parse(text, NSREGC_DNS_PORT, &server);
+        if (r == -EINVAL)
+                return complain("--server", text, "SERVER or SERVER@PORT is wanted");
+        if (r < 0)
+                return r;
+        config_server_clear(&config->dns_server);
+        config->dns_server = server;
+        return 0;
+}
+
+static int apply_zones(const struct string_list *zones, struct nsregc_config *config)
+{
+        name_list_clear(&config->zones);
+        config->discover_zones = false;
+        for (size_t i = 0; i < zones->n_items; i++) {
+                struct dns_name name;
+                int r;
+
+                if (dns_name_parse(zones->items[i], &name) < 0 || dns_name_is_root(&name))
+                        return complain("ZONE", zones->items[i], "a domain name is wanted");
+                r = name_list_add(&config->zones, &name);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+static int apply_lists(const struct options *options, struct nsregc_config *config)
+{
+        int r;
+
+        if (options->interfaces.n_items > 0)
+                string_list_clear(&config->interfaces);
+        for (size_t i = 0; i < options->interfaces.n_items; i++) {
+                r = string_list_add(&config->interfaces, options->interfaces.items[i]);
+                if (r < 0)
+                        return r;
+        }
+        for (size_t i = 0; i < options->addresses.n_items; i++) {
+                struct address address;
+
+                if (address_parse(options->addresses.items[i], &address) < 0)
+                        return complain("--address", options->addresses.items[i], "an IP address is wanted");
+                r = address_list_add(&config->extra_addresses, &address);
+                if (r < 0)
+                        return r;
+        }
+        return options->zones.n_items > 0 ? apply_zones(&options->zones, config) : 0;
+}
+
+int options_apply(const struct options *options, struct nsregc_config *config)
+{
+        int r;
+
+        if (options->name) {
+                r = apply_name(options->name, config);
+                if (r < 0)
+                        return r;
+        }
+        if (options->server) {
+                r = apply_server(options->server, config);
+                if (r < 0)
+                        return r;
+        }
+        config->dns_tcp |= options->tcp;
+        config->keep_records |= options->keep;
+        return apply_lists(options, config);
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* The command line, laid over the configuration. */
+
+#include <stdbool.h>
+
+#include "config/nsregc-config.h"
+
+struct options {
+        const char *config_path;
+        const char *name;
+        const char *server;
+        struct string_list interfaces, addresses, zones;
+        bool tcp, keep, debug, print, once, release, generate_key;
+};
+
+/* Returns 0; 1: everything was said, exit with 0; -EINVAL: told on stderr, exit with 2. */
+int options_parse(int argc, char *argv[], struct options *ret);
+/* 0; -EINVAL, told on stderr; -ENOMEM. */
+int options_apply(const struct options *options, struct nsregc_config *config);
+void options_clear(struct options *options);

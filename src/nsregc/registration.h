@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* One name in one zone: finds the zone's registrar, claims, keeps alive, changes, gives up. */
+
+#include <stdbool.h>
+#include <systemd/sd-event.h>
+
+#include "dns/key.h"
+#include "nsregc/address-table.h"
+#include "nsregc/ledger.h"
+#include "nsregc/resolve.h"
+#include "util/macro.h"
+#include "util/time.h"
+
+enum registration_state {
+        REGISTRATION_DISCOVERING, /* looking for the registrar */
+        REGISTRATION_REGISTERING,
+        REGISTRATION_REGISTERED,
+        REGISTRATION_IDLE,        /* there is no address to register */
+        REGISTRATION_REFUSED,     /* by the registrar, with a reason a person can act on */
+        REGISTRATION_UNREACHABLE, /* nobody answers, or not now; tried again */
+        REGISTRATION_RELEASING,
+        REGISTRATION_RELEASED, /* the end: nothing of it is left, and nothing will happen any more */
+};
+
+enum registration_goal {
+        GOAL_REGISTER,
+        GOAL_WITHDRAW, /* no records */
+        GOAL_RELEASE,  /* no records and no claim to the name */
+};
+
+struct registration;
+
+struct registration_options {
+        sd_event *event;
+        struct resolver *resolver;
+        const struct dns_keypair *pair; /* outlives the registration */
+        struct ledger *ledger;          /* likewise */
+        struct dns_name zone;
+        struct dns_name name; /* in full */
+        uint32_t key_ttl_sec;
+        uint32_t addr_ttl_sec;
+        usec_t timeout_usec; /* of one exchange */
+        /* State, reason, or what is registered changed. Must not free the registration. */
+        void (*changed)(void *userdata, struct registration *registration);
+        void *userdata;
+};
+
+struct registration_info {
+        struct dns_name zone, name;
+        enum registration_state state;
+        enum registration_goal goal;
+        char server[320];  /* "192.0.2.1@8053"; empty: none yet */
+        char reason[1024]; /* why it is not as it should be, for people; escaped; may be empty */
+        const struct address_set *registered; /* acknowledged by the registrar, or perhaps there */
+        usec_t next_usec;  /* BOOTTIME of the next attempt or refresh; USEC_INFINITY: none */
+        unsigned attempts; /* that came to an end, be it good or bad */
+        bool settled;      /* the last one said how things stand, and nothing is under way */
+};
+
+int registration_new(const struct registration_options *options, struct registration **ret);
+struct registration *registration_free(struct registration *registration);
+DEFINE_CLEANUP(struct registration *, registration_free)
+
+/* What is to be registered from now on; begins the first time it is called. 0 or -ENOMEM. */
+int registration_set_addresses(struct registration *registration, const struct address_set *addresses);
+/* Something changed that may make a difference: looks for the registrar again and tries at once. */
+void registration_kick(struct registration *registration);
+void registration_set_goal(struct registration *registration, enum registration_goal goal);
+/* The process ends: what is under way gets a moment to end, then the goal is pursued. */
+void registration_hurry(struct registration *registration);
+
+void registration_get_info(const struct registration *registration, struct registration_info *ret);
+const char *registration_state_to_string(enum registration_state state);

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* Asks the DNS: the configured server, else systemd-resolved over D-Bus, else the servers of resolv.conf in
+ * turn (UDP, TCP on truncation). Asynchronous. */
+
+#include <systemd/sd-bus.h>
+#include <systemd/sd-event.h>
+
+#include "dns/name.h"
+#include "nsregc/record.h"
+#include "util/macro.h"
+#include "util/time.h"
+
+struct resolver_options {
+        const char *server; /* address literal or name; NULL: the system's; copied */
+        uint16_t port;
+        bool tcp;
+        usec_t timeout_usec;     /* for one query, all servers together */
+        const char *resolv_conf; /* NULL: /etc/resolv.conf; copied */
+};
+
+struct resolver;
+struct resolve_query;
+
+/* error 0: an answer. The list holds records of the type asked for (CNAMEs followed) and what came along with
+ * them; it may be empty, which is an answer too (rcode tells NXDOMAIN apart). negative_ttl_sec: how long an
+ * empty one may be believed, 0: not told. Else negative: nobody answered (-ETIMEDOUT, -ECONNREFUSED, ...) or
+ * nobody could (-EAGAIN: SERVFAIL and its like). The query is freed behind the call. Never called from within
+ * resolver_ask(). */
+typedef void (*resolve_done)(void *userdata, int error, unsigned rcode, const struct record_list *records,
+                             uint32_t negative_ttl_sec);
+
+int resolver_new(sd_event *event, const struct resolver_options *options, struct resolver **ret);
+struct resolver *resolver_free(struct resolver *resolver); /* queries must be gone */
+DEFINE_CLEANUP(struct resolver *, resolver_free)
+
+/* NULL: none. Queries that wait on the old bus go on without it. */
+void resolver_set_bus(struct resolver *resolver, sd_bus *bus);
+
+int resolver_ask(struct resolver *resolver, const struct dns_name *name, uint16_t type, resolve_done done,
+                 void *userdata, struct resolve_query **ret);
+/* Cancels. Takes NULL; returns NULL. */
+struct resolve_query *resolve_query_free(struct resolve_query *query);

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "nsregc/schedule.h"
+
+#include "util/macro.h"
+
+#define RETRY_MIN_USEC   (2 * USEC_PER_SEC)
+#define RETRY_MAX_USEC   (5 * USEC_PER_MINUTE)
+#define REFUSED_MIN_USEC (10 * USEC_PER_MINUTE)
+#define REFUSED_MAX_USEC (2 * USEC_PER_HOUR)
+
+usec_t schedule_refresh(uint32_t lease_sec, bool modern, uint32_t lot)
+{
+        usec_t lease = lease_sec * USEC_PER_SEC;
+
+        if (!modern)
+                return lease / 2;
+        return lease / 5 * 4 + lease / 20 * lot / SCHEDULE_LOT;
+}
+
+/* Evenly between 1 - 1/part and 1 + 1/part of the span. */
+static usec_t spread(usec_t span, uint32_t part, uint32_t lot)
+{
+        return span - span / part + span / part * 2 * lot / SCHEDULE_LOT;
+}
+
+static usec_t doubled(usec_t first, unsigned n, usec_t most)
+{
+        return MIN(first << MIN(n > 0 ? n - 1 : 0, 20u), most);
+}
+
+usec_t schedule_retry(unsigned failures, uint32_t lot)
+{
+        return spread(doubled(RETRY_MIN_USEC, failures, RETRY_MAX_USEC), 4, lot);
+}
+
+usec_t schedule_refused(unsigned refusals, uint32_t lot)
+{
+        return spread(doubled(REFUSED_MIN_USEC, refusals, REFUSED_MAX_USEC), 10, lot);
+}

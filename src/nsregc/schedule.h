@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* When a registration does something next. Pure: "lot" is a random number in [0, SCHEDULE_LOT). */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "util/time.h"
+
+#define SCHEDULE_LOT 1000
+
+/* Of a server that tells leases: 80 % and up to 5 more. Of the original, which tells TTLs: half. */
+usec_t schedule_refresh(uint32_t lease_sec, bool modern, uint32_t lot);
+/* Nobody reached, or SERVFAIL, for the n-th time in a row (n >= 1): 2 s, doubling, 5 minutes at most, a
+ * quarter more or less. */
+usec_t schedule_retry(unsigned failures, uint32_t lot);
+/* Refused for the n-th time in a row: 10 minutes, doubling, 2 hours at most, a tenth more or less. */
+usec_t schedule_refused(unsigned refusals, uint32_t lot);

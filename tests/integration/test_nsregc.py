@@ -1,0 +1,508 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""nsregc and nsregd, both real, in a network namespace whose addresses the test changes. The outcome is read
+from the DNS, and compared with the set that the rules give, computed from `ip -j address`."""
+
+import fnmatch
+import ipaddress
+import json
+import os
+import re
+import time
+
+import pytest
+
+from lab import eventually, never
+
+ZONE = "d.example"
+NAME = "box.d.example"
+
+
+def expected(netns, globs=(), exclude=("127.0.0.0/8", "169.254.0.0/16", "::1/128", "fe80::/10"), extra=(),
+             temporary=False):
+    """What protocol.md's rules make of the kernel's words."""
+    addresses = set(extra)
+    for link in json.loads(netns.ip("-j", "address")):
+        name = link["ifname"]
+        wanted = [glob for glob in globs if not glob.startswith("!")]
+        if any(fnmatch.fnmatchcase(name, glob[1:]) for glob in globs if glob.startswith("!")):
+            continue
+        if wanted and not any(fnmatch.fnmatchcase(name, glob) for glob in wanted):
+            continue
+        for info in link["addr_info"]:
+            if not info or info["scope"] != "global":
+                continue
+            if any(info.get(flag) for flag in ("deprecated", "tentative", "dadfailed")):
+                continue
+            if info.get("temporary") and not temporary:
+                continue
+            address = ipaddress.ip_address(info["local"])
+            if any(address in ipaddress.ip_network(subnet) for subnet in exclude):
+                continue
+            addresses.add(str(address))
+    return addresses
+
+
+class House:
+    """A namespace with a registrar on its loopback and an interface."""
+
+    def __init__(self, lab, addresses=("10.1.2.3/24",), **zone):
+        self.lab = lab
+        self.netns = lab.netns()
+        self.netns.dummy("eth0", *addresses)
+        self.nsregd = lab.nsregd(zones={ZONE: zone}, netns=self.netns).start()
+
+    def nsregc(self, name="box", **settings):
+        settings.setdefault("zones", [ZONE])
+        return self.lab.nsregc(name, server=self.nsregd, netns=self.netns, **settings)
+
+    def published(self, name=NAME):
+        return self.nsregd.addresses(name)
+
+    def settle(self, name=NAME, **rules):
+        """Until the DNS says what the rules give; returns it."""
+        eventually(lambda: self.published(name) == expected(self.netns, **rules), 30,
+                   lambda: f"{self.published(name)} becomes {expected(self.netns, **rules)}")
+        return self.published(name)
+
+
+@pytest.fixture
+def house(lab):
+    return House(lab)
+
+
+def test_once(house):
+    client = house.nsregc()
+    status, _, errors = client.run("--once")
+    assert status == 0, errors
+    assert house.published() == {"10.1.2.3"}
+    # The second time it is known what kind of server that is; nothing changes.
+    status, _, errors = client.run("--once")
+    assert status == 0, errors
+    assert house.published() == {"10.1.2.3"}
+
+
+def test_registers_and_withdraws(house):
+    client = house.nsregc().start()
+    assert house.settle() == {"10.1.2.3"}
+    assert client.term() == 0
+    assert house.published() == set()
+    # Withdrawn, not released: another key does not get the name.
+    other = house.nsregc()
+    status, _, errors = other.run("--once")
+    assert status == 1
+    assert "refused" in errors
+
+
+def test_keep_records(house):
+    client = house.nsregc(keep_records=True).start()
+    house.settle()
+    assert client.term() == 0
+    assert house.published() == {"10.1.2.3"}
+
+
+def test_release_frees_the_name(house):
+    client = house.nsregc()
+    assert client.run("--once")[0] == 0
+    status, _, errors = client.run("--release")
+    assert status == 0, errors
+    assert house.published() == set()
+    other = house.nsregc()
+    status, _, errors = other.run("--once")
+    assert status == 0, errors
+
+
+def test_addresses_come_and_go(house):
+    house.nsregc().start()
+    house.settle()
+    house.netns.add_address("eth0", "10.1.2.4/24")
+    assert house.settle() == {"10.1.2.3", "10.1.2.4"}
+    house.netns.add_address("eth0", "fd00:1::5/64")
+    assert house.settle() == {"10.1.2.3", "10.1.2.4", "fd00:1::5"}
+    house.netns.delete_address("eth0", "10.1.2.3/24")
+    assert "10.1.2.3" not in house.settle()
+    house.netns.delete_address("eth0", "fd00:1::5/64")
+    house.settle()
+
+
+def test_all_addresses_gone_and_back(house):
+    client = house.nsregc().start()
+    house.settle()
+    house.netns.delete_address("eth0", "10.1.2.3/24")
+    assert house.settle() == set()
+    house.netns.add_address("eth0", "10.1.2.9/24")
+    assert house.settle() == {"10.1.2.9"}
+    assert client.running
+
+
+def test_renumbering_ends_with_the_new_prefix(lab):
+    house = House(lab, ("fd00:aaaa::1/64",))
+    house.nsregc().start()
+    assert house.settle() == {"fd00:aaaa::1"}
+    house.netns.add_address("eth0", "fd00:bbbb::1/64")
+    house.netns.change_address("eth0", "fd00:aaaa::1/64", 600, 0)
+    assert house.settle() == {"fd00:bbbb::1"}
+
+
+def test_deprecation_by_time(lab):
+    house = House(lab, ("10.1.2.3/24",))
+    house.netns.add_address("eth0", "fd00:aaaa::1/64", 60, 2)
+    house.nsregc().start()
+    assert house.settle() == {"10.1.2.3", "fd00:aaaa::1"}
+    eventually(lambda: expected(house.netns) == {"10.1.2.3"}, 20)
+    assert house.settle() == {"10.1.2.3"}
+
+
+def test_expiry_by_time(lab):
+    house = House(lab, ("10.1.2.3/24",))
+    house.netns.add_address("eth0", "10.1.2.50/24", 3)
+    house.nsregc().start()
+    eventually(lambda: "10.1.2.50" in house.published())
+    eventually(lambda: "10.1.2.50" not in expected(house.netns), 20)
+    assert house.settle() == {"10.1.2.3"}
+
+
+def test_lifetime_refresh_is_no_change(lab):
+    house = House(lab, ("10.1.2.3/24",))
+    house.netns.add_address("eth0", "fd00:aaaa::1/64", 600, 300)
+    client = house.nsregc(arguments=["--debug"]).start()
+    house.settle()
+    eventually(lambda: client.log().count("Registered") >= 1)
+    time.sleep(0.5)
+    before = house.nsregd.query(ZONE, "SOA").answer[0][0].serial
+    sent = client.log().count("Registered")
+    for valid in (700, 800, 900):
+        house.netns.change_address("eth0", "fd00:aaaa::1/64", valid, valid)
+    never(lambda: house.nsregd.query(ZONE, "SOA").answer[0][0].serial != before or
+          client.log().count("Registered") != sent, 1.5)
+
+
+def test_tentative_and_dad_failed(lab):
+    house = House(lab)
+    # The same address on both ends of a cable: whoever comes second fails duplicate address detection.
+    house.netns.ip("link", "add", "dad0", "type", "veth", "peer", "name", "dad1")
+    house.netns.ip("link", "set", "dad0", "up")
+    house.netns.ip("link", "set", "dad1", "up")
+    house.nsregc(interfaces=["eth0", "dad0"]).start()
+    rules = {"globs": ("eth0", "dad0")}
+    house.settle(**rules)
+    house.netns.ip("address", "add", "fd00:dad::1/64", "dev", "dad1", "nodad")
+    house.netns.ip("address", "add", "fd00:dad::1/64", "dev", "dad0")
+    eventually(lambda: "dadfailed" in house.netns.ip("address", "show", "dev", "dad0"), 20)
+    assert house.settle(**rules) == {"10.1.2.3"}
+    house.netns.ip("address", "add", "fd00:dad::2/64", "dev", "dad0")
+    # Tentative first, then good.
+    eventually(lambda: "fd00:dad::2" in expected(house.netns, **rules), 20)
+    assert house.settle(**rules) == {"10.1.2.3", "fd00:dad::2"}
+
+
+def test_temporary_addresses(lab):
+    house = House(lab)
+    # mngtmpaddr makes the kernel add a temporary address of its own.
+    house.netns.run("sysctl", "-qw", "net.ipv6.conf.eth0.use_tempaddr=2")
+    house.netns.ip("address", "add", "fd00:aaaa::1/64", "dev", "eth0", "nodad", "mngtmpaddr")
+    eventually(lambda: "temporary" in house.netns.ip("address", "show", "dev", "eth0"), 10)
+    house.nsregc().start()
+    assert house.settle() == {"10.1.2.3", "fd00:aaaa::1"}
+
+
+def test_temporary_addresses_on_wish(lab):
+    house = House(lab)
+    house.netns.run("sysctl", "-qw", "net.ipv6.conf.eth0.use_tempaddr=2")
+    house.netns.ip("address", "add", "fd00:aaaa::1/64", "dev", "eth0", "nodad", "mngtmpaddr")
+    eventually(lambda: "temporary" in house.netns.ip("address", "show", "dev", "eth0"), 10)
+    house.nsregc(ipv6_temporary=True).start()
+    assert len(house.settle(temporary=True)) == 3
+
+
+def test_ipv4_secondary_is_a_good_address(lab):
+    house = House(lab, ("10.1.2.3/24", "10.1.2.4/24"))
+    assert "secondary" in house.netns.ip("address", "show", "dev", "eth0")
+    house.nsregc().start()
+    assert house.settle() == {"10.1.2.3", "10.1.2.4"}
+
+
+@pytest.mark.parametrize("globs", [["eth*"], ["!eth1"], ["eth*", "!eth1"], ["wlan?"], []])
+def test_interface_globs(lab, globs):
+    house = House(lab)
+    house.netns.dummy("eth1", "10.1.3.3/24")
+    house.netns.dummy("wlan0", "10.1.4.3/24")
+    house.nsregc(interfaces=globs).start()
+    house.settle(globs=globs)
+
+
+def test_interface_appears_is_renamed_and_vanishes(lab):
+    house = House(lab)
+    rules = {"globs": ("eth*",)}
+    house.nsregc(interfaces=["eth*"]).start()
+    assert house.settle(**rules) == {"10.1.2.3"}
+    house.netns.dummy("eth7", "10.7.7.7/24")
+    assert house.settle(**rules) == {"10.1.2.3", "10.7.7.7"}
+    house.netns.ip("link", "set", "eth7", "name", "other7")
+    assert house.settle(**rules) == {"10.1.2.3"}
+    house.netns.ip("link", "set", "other7", "name", "eth8")
+    assert house.settle(**rules) == {"10.1.2.3", "10.7.7.7"}
+    house.netns.ip("link", "del", "eth8")
+    assert house.settle(**rules) == {"10.1.2.3"}
+
+
+def test_same_address_on_two_interfaces(lab):
+    house = House(lab)
+    house.netns.dummy("eth1", "10.1.2.3/32")
+    house.nsregc().start()
+    assert house.settle() == {"10.1.2.3"}
+    house.netns.delete_address("eth0", "10.1.2.3/24")
+    never(lambda: house.published() != {"10.1.2.3"}, 1.0)
+    house.netns.delete_address("eth1", "10.1.2.3/32")
+    assert house.settle() == set()
+
+
+def test_exclude_subnets_and_extra_addresses(lab):
+    house = House(lab, ("10.1.2.3/24", "172.16.5.5/24"))
+    house.nsregc(exclude_subnets=["172.16.0.0/12"], extra_addresses=["192.168.99.1", "fd00:99::1"]).start()
+    assert house.settle(exclude=("172.16.0.0/12", "127.0.0.0/8", "fe80::/10", "::1/128"),
+                        extra=("192.168.99.1", "fd00:99::1")) == {"10.1.2.3", "192.168.99.1", "fd00:99::1"}
+
+
+def test_many_changes_become_few_updates(house):
+    client = house.nsregc(arguments=["--debug"]).start()
+    house.settle()
+    before = client.log().count("Registered")
+    batch = "\n".join(f"address add 10.1.2.{n}/24 dev eth0" for n in range(20, 33))
+    house.netns.run("ip", "-batch", "-", input=batch)
+    assert len(house.settle()) == 14
+    assert client.log().count("Registered") - before <= 3
+
+
+def test_events_lost_are_dumped_again(lab):
+    house = House(lab)
+    client = house.nsregc(arguments=["--debug"]).start()
+    house.settle()
+    # More events than the socket's buffer holds, while the client does not read.
+    client.process.pause()
+    house.netns.dummy("eth5")
+    lines = []
+    for _ in range(40):
+        for n in range(1, 250):
+            lines.append(f"address add 10.9.{n}.1/24 dev eth5")
+        lines.append("address flush dev eth5")
+    lines.append("address add 10.9.9.9/24 dev eth5")
+    house.netns.run("ip", "-batch", "-", input="\n".join(lines))
+    house.netns.ip("address", "add", "10.1.2.4/24", "dev", "eth0")
+    client.process.resume()
+    client.wait_log("events were lost")
+    assert house.settle() == {"10.1.2.3", "10.1.2.4", "10.9.9.9"}
+
+
+def test_what_a_crashed_predecessor_left_is_removed(house):
+    client = house.nsregc().start()
+    house.netns.add_address("eth0", "10.1.2.4/24")
+    assert house.settle() == {"10.1.2.3", "10.1.2.4"}
+    client.kill()
+    house.netns.delete_address("eth0", "10.1.2.4/24")
+    client.start()
+    assert house.settle() == {"10.1.2.3"}
+
+
+def test_another_name_releases_the_old_one(house):
+    client = house.nsregc().start()
+    house.settle()
+    client.kill()
+    client.config["name"] = "crate"
+    client.start()
+    assert house.settle("crate.d.example") == {"10.1.2.3"}
+    eventually(lambda: house.published() == set())
+    # Given up, not only withdrawn.
+    other = house.nsregc()
+    eventually(lambda: other.run("--once")[0] == 0)
+
+
+def test_a_zone_no_longer_configured_is_let_go(lab):
+    house = House(lab)
+    house.nsregd.config["zones"]["e.example"] = {}
+    house.nsregd.reload()
+    eventually(lambda: house.nsregd.query("e.example", "SOA").rcode() == 0)
+    client = house.nsregc(zones=[ZONE, "e.example"]).start()
+    house.settle()
+    house.settle("box.e.example")
+    client.kill()
+    client.config["zones"] = [ZONE]
+    client.start()
+    eventually(lambda: house.published("box.e.example") == set())
+    house.settle()
+
+
+def test_refresh_keeps_the_lease(lab):
+    house = House(lab, **{"max-addr-ttl": "2s", "min-addr-ttl": "1s"})
+    client = house.nsregc().start()
+    house.settle()
+    never(lambda: house.published() != {"10.1.2.3"}, 6.0)
+    client.kill()
+    eventually(lambda: house.published() == set(), 10)
+
+
+def test_term_before_the_first_answer(house):
+    client = house.nsregc()
+    house.nsregd.pause()
+    client.start()
+    # The request is out when the connection is.
+    eventually(lambda: f":{house.nsregd.port} " in house.netns.run("ss", "-Htn", "state", "established").stdout)
+    client.process.send_signal(15)
+    time.sleep(0.3)
+    house.nsregd.resume()
+    assert client.process.wait() == 0
+    never(lambda: house.published() != set(), 0.5)
+
+
+def test_term_with_nobody_there(house):
+    client = house.nsregc()
+    house.nsregd.term()
+    client.start()
+    client.wait_log("cannot be registered now")
+    started = time.monotonic()
+    assert client.term() == 0
+    assert time.monotonic() - started < 15
+
+
+def test_registrar_gone_longer_than_the_lease(lab):
+    house = House(lab, **{"max-addr-ttl": "2s", "min-addr-ttl": "1s"})
+    client = house.nsregc(arguments=["--debug"]).start()
+    house.settle()
+    house.nsregd.kill()
+    client.wait_log("cannot be registered now")
+    time.sleep(2.5)
+    house.nsregd.start()
+    house.settle()
+    assert len(re.findall("(?<!debug: )cannot be registered now", client.log())) >= 1
+
+
+def test_registrar_hangs(lab):
+    house = House(lab, **{"max-addr-ttl": "2s", "min-addr-ttl": "1s"})
+    client = house.nsregc(dns_timeout="1s").start()
+    house.settle()
+    house.nsregd.pause()
+    client.wait_log("cannot be registered now")
+    house.netns.add_address("eth0", "10.1.2.4/24")
+    house.nsregd.resume()
+    assert house.settle() == {"10.1.2.3", "10.1.2.4"}
+
+
+def test_refused_is_a_state(house):
+    first = house.nsregc()
+    assert first.run("--once")[0] == 0
+    second = house.nsregc(addr_ttl="60s").start()
+    second.wait_log("was refused: .*box")
+    assert house.published() == {"10.1.2.3"}
+    # Tried again when addresses change, and shown once only.
+    assert first.run("--release")[0] == 0
+    house.netns.add_address("eth0", "10.1.2.4/24")
+    assert house.settle() == {"10.1.2.3", "10.1.2.4"}
+    assert second.log().count("was refused") == 1
+
+
+def test_reserved_name_says_so(lab):
+    house = House(lab, **{"reserved-names": ["printer"]})
+    status, _, errors = house.nsregc("printer").run("--once")
+    assert status == 1
+    assert "reserved" in errors
+
+
+def test_address_filtered_out_says_so(lab):
+    house = House(lab, ("10.1.2.3/24",), **{"allowed-nets": ["10.0.0.0/8", "127.0.0.0/8"]})
+    house.netns.add_address("eth0", "192.168.7.7/24")
+    client = house.nsregc().start()
+    client.wait_log("does not take 192.168.7.7")
+    assert house.published() == {"10.1.2.3"}
+
+
+def test_key_is_made_once(house):
+    client = house.nsregc()
+    assert client.run("--once")[0] == 0
+    path = os.path.join(client.state_dir, "nsregc.private")
+    with open(path, encoding="ascii") as key:
+        text = key.read()
+    assert text.startswith("Private-key-format: v1.3")
+    assert os.stat(path).st_mode & 0o777 == 0o600
+    with open(os.path.join(client.state_dir, "nsregc.key"), encoding="ascii") as key:
+        assert re.match(r"box\.\s.*KEY\s+0 3 13 ", key.read())
+    assert client.run("--once")[0] == 0
+    with open(path, encoding="ascii") as key:
+        assert key.read() == text
+    status, _, errors = client.run("--generate-key")
+    assert status == 1 and "there is a key already" in errors
+
+
+def test_no_key_and_none_may_be_made(house):
+    status, _, errors = house.nsregc(gen_key=False).run("--once")
+    assert status == 1
+    assert "gen-key is off" in errors
+
+
+def test_a_key_that_is_none(house):
+    client = house.nsregc()
+    with open(os.path.join(client.state_dir, "nsregc.private"), "w", encoding="ascii") as key:
+        key.write("rubbish\n")
+    status, _, errors = client.run("--once")
+    assert status == 1
+    assert "nsregc.private" in errors and "not a private key file" in errors
+
+
+@pytest.mark.parametrize("algorithm", ["ECDSAP256SHA256", "ECDSAP384SHA384", "ED25519"])
+def test_keys_of_bind(house, algorithm):
+    client = house.nsregc()
+    house.netns.run("dnssec-keygen", "-T", "KEY", "-n", "HOST", "-a", algorithm, "-K", client.state_dir, NAME)
+    (private,) = [name for name in os.listdir(client.state_dir) if name.endswith(".private")]
+    client.config["private-key-file"] = os.path.join(client.state_dir, private)
+    status, _, errors = client.run("--once")
+    assert status == 0, errors
+    assert house.published() == {"10.1.2.3"}
+
+
+def test_credential_comes_first(house):
+    client = house.nsregc()
+    assert client.run("--once")[0] == 0
+    credentials = os.path.join(client.directory, "credentials")
+    os.mkdir(credentials)
+    os.rename(os.path.join(client.state_dir, "nsregc.private"), os.path.join(credentials, "nsregc.private"))
+    client.environment["CREDENTIALS_DIRECTORY"] = credentials
+    status, _, errors = client.run("--once")
+    assert status == 0, errors
+    assert not os.path.exists(os.path.join(client.state_dir, "nsregc.private"))
+
+
+@pytest.mark.parametrize("arguments", [["--nonsense"], ["-n", "two.labels"], ["-a", "10.0.0.300"],
+                                       ["--once", "--release"], ["bad..zone"], ["-s", "@"]])
+def test_usage_errors(house, arguments):
+    status, _, errors = house.nsregc().run(*arguments)
+    assert status == 2
+    assert errors.startswith("nsregc: ")
+
+
+def test_help_and_version(house):
+    status, output, _ = house.nsregc().run("--help")
+    assert status == 0 and "--generate-key" in output
+    status, output, _ = house.nsregc().run("--version")
+    assert status == 0 and output.startswith("nsregc ")
+
+
+def test_options_over_configuration(lab):
+    house = House(lab)
+    client = house.nsregc("wrong", zones=["wrong.example"])
+    client.config["dns-server"] = "192.0.2.1"
+    status, _, errors = client.run("--once", "-n", "box", "-i", "eth0", "-a", "192.168.1.1", "-t", "-k", "-s",
+                                   f"127.0.0.1@{house.nsregd.port}", ZONE)
+    assert status == 0, errors
+    assert house.published() == {"10.1.2.3", "192.168.1.1"}
+
+
+def test_at_rest_it_sleeps(house):
+    """No wake-up between refreshes: the count of context switches stands still."""
+    client = house.nsregc().start()
+    house.settle()
+
+    def switches():
+        with open(f"/proc/{client.process.pid}/status", encoding="ascii") as status:
+            return sum(int(line.split()[1]) for line in status if "ctxt_switches" in line)
+
+    time.sleep(4)  # the connection is kept for a moment
+    before = switches()
+    never(lambda: switches() - before > 2, 5.0)
