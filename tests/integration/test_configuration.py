@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""A configuration that is wrong: at the start it ends the daemon and says where, at a reload the old one stays."""
+
+import os
+import subprocess
+import time
+
+import pytest
+
+from lab import eventually, program
+
+ZONE = "d.example"
+
+BAD = (
+    ("zones: [\n", ":2:1: not YAML"),
+    ("listen-prot: 1\n", ':1:1: listen-prot: unknown key (did you mean "listen-port"?)'),
+    ("zones:\n  d.example:\n    max-addr-ttl: long\n", ":3:19: zones.d.example.max-addr-ttl: "),
+    ("zones:\n  d.example:\n    upstreams:\n    - type: nsudpate\n", '(did you mean "nsupdate"?)'),
+    ("listen-port: 0\n", ":1:14: listen-port: "),
+    ("listen-port: 1\nlisten-port: 2\n", ":2:1: duplicate key"),
+)
+
+
+@pytest.mark.parametrize("text,expected", BAD)
+def test_bad_at_the_start(lab, text, expected):
+    registrar = lab.nsregd(config=text)
+    for arguments in ((), ("--check-config",)):
+        status, _, errors = registrar.run(*arguments)
+        assert status == 1, errors
+        assert expected in errors, errors
+    assert not os.listdir(registrar.data_dir)
+
+
+def test_good_check(lab):
+    registrar = lab.nsregd({ZONE: {}})
+    status, output, errors = registrar.run("--check-config")
+    assert status == 0 and not errors, (output, errors)
+    assert not os.listdir(registrar.data_dir)
+
+
+def test_missing_file(lab):
+    registrar = lab.nsregd({ZONE: {}})
+    run = subprocess.run([program("nsregd"), "-c", registrar.config_path], stdout=subprocess.PIPE,
+                         stderr=subprocess.PIPE, text=True, check=False, timeout=60, env=registrar.environment)
+    assert run.returncode == 1 and registrar.config_path in run.stderr and "No such file" in run.stderr, run.stderr
+
+
+def test_print_shows_what_is_in_force(lab):
+    named = lab.named(ZONE)
+    registrar = lab.nsregd({ZONE: {"max-addr-ttl": "2m", "upstreams": [named.upstream(ZONE)]}})
+    status, output, _ = registrar.run("--print")
+    assert status == 0
+    assert "max-addr-ttl: 2min" in output and "max-key-ttl: " in output and "connections: 4096" in output
+    assert named.key.secret not in output
+
+
+@pytest.mark.parametrize("option", ("--nonsense", "extra"))
+def test_usage(lab, option):
+    status, _, errors = lab.nsregd({ZONE: {}}).run(option)
+    assert status == 2 and "--help" in errors, errors
+
+
+def test_help_and_version():
+    for option in ("--help", "--version"):
+        run = subprocess.run([program("nsregd"), option], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                             check=False, timeout=60)
+        assert run.returncode == 0 and "nsregd" in run.stdout and not run.stderr, run
+
+
+@pytest.mark.parametrize("text,expected", BAD)
+def test_bad_at_a_reload(lab, text, expected):
+    named = lab.named(ZONE).start()
+    registrar = lab.nsregd({ZONE: {"upstreams": [named.upstream(ZONE)]}}).start()
+    good = registrar.config
+    client = registrar.client(ZONE)
+    now = int(time.time())
+    assert client.claim("foo", "10.0.0.1", inception=now - 300).rcode == "NOERROR"
+    records = named.records()
+
+    registrar.reload(text)
+    eventually(lambda: expected in registrar.log(), what="the error is told")
+    assert registrar.running
+    assert named.records() == records
+    assert registrar.client(ZONE).claim("bar", "10.0.0.2").rcode == "NOERROR"
+    assert client.claim("foo", "10.0.0.1", inception=now - 299).rcode == "NOERROR"
+    assert {("foo.d.example.", "A", "10.0.0.1"), ("bar.d.example.", "A", "10.0.0.2")} <= named.records()
+
+    registrar.reload(good)
+    assert registrar.client(ZONE).claim("baz", "10.0.0.3").rcode == "NOERROR"
+
+
+def test_reload_takes_new_values(lab):
+    registrar = lab.nsregd({ZONE: {"max-addr-ttl": "600s"}}).start()
+    client = registrar.client(ZONE)
+    now = int(time.time())
+    assert client.claim("foo", ("10.0.0.1", 5000), inception=now - 300).granted() == {"10.0.0.1": 600}
+
+    config = dict(registrar.config)
+    config["zones"] = {ZONE: {"max-addr-ttl": "60s", "reserved-names": ["printer"]}, "e.example": {}}
+    registrar.reload(config)
+    eventually(lambda: registrar.query("e.example", "SOA").rcode() == 0, what="the new zone is served")
+    assert client.claim("foo", ("10.0.0.1", 5000), inception=now - 299).granted() == {"10.0.0.1": 60}
+    assert registrar.client(ZONE).claim("printer", "10.0.0.2").rcode == "REFUSED"
+    assert registrar.client("e.example").claim("foo", "10.0.0.3").rcode == "NOERROR"
+
+
+def test_without_zones_it_runs(lab):
+    registrar = lab.nsregd({})
+    registrar.start()
+    assert registrar.query("d.example", "SOA").rcode() == 5
+    assert registrar.term() == 0
+
+
+def test_port_in_use(lab):
+    first = lab.nsregd({ZONE: {}}).start()
+    second = lab.nsregd({ZONE: {}})
+    second.config["listen-port"] = first.port
+    status, _, errors = second.run()
+    assert status == 1 and str(first.port) in errors, errors
+    assert first.alive()
+
+
+def test_term_ends_it_cleanly(lab):
+    registrar = lab.nsregd({ZONE: {}}).start()
+    with registrar.client(ZONE).connect():
+        assert registrar.term() == 0
+
+
+def test_secret_that_everybody_can_read(lab):
+    named = lab.named(ZONE)
+    registrar = lab.nsregd({ZONE: {"upstreams": [named.upstream(ZONE)]}})
+    registrar.write_configuration()
+    os.chmod(registrar.config_path, 0o644)
+    run = subprocess.run([program("nsregd"), "-c", registrar.config_path, "--check-config"], stdout=subprocess.PIPE,
+                         stderr=subprocess.PIPE, text=True, check=False, timeout=60)
+    assert run.returncode == 0 and "everybody can read" in run.stderr and named.key.secret not in run.stderr
