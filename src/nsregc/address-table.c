@@ -186,23 +186,23 @@ int address_table_apply(struct address_table *table, const struct nlmsghdr *head
         }
 }
 
-void address_table_dump_begin(struct address_table *table)
+void address_table_dump_begin(struct address_table *table, bool links)
 {
-        for (size_t i = 0; i < table->n_addresses; i++)
+        for (size_t i = 0; !links && i < table->n_addresses; i++)
                 table->addresses[i].stale = true;
-        for (size_t i = 0; i < table->n_links; i++)
+        for (size_t i = 0; links && i < table->n_links; i++)
                 table->links[i].stale = true;
 }
 
-void address_table_dump_end(struct address_table *table)
+void address_table_dump_end(struct address_table *table, bool links)
 {
-        for (size_t i = 0; i < table->n_addresses;) {
+        for (size_t i = 0; !links && i < table->n_addresses;) {
                 if (table->addresses[i].stale)
                         table->addresses[i] = table->addresses[--table->n_addresses];
                 else
                         i++;
         }
-        for (size_t i = 0; i < table->n_links;) {
+        for (size_t i = 0; links && i < table->n_links;) {
                 if (table->links[i].stale)
                         table->links[i] = table->links[--table->n_links];
                 else

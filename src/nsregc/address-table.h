@@ -59,9 +59,10 @@ struct address_set {
 /* RTM_NEWADDR, DELADDR, NEWLINK, DELLINK; others are ignored. "now" is BOOTTIME. 1: something changed (be it
  * a lifetime only), 0, or -ENOMEM. */
 int address_table_apply(struct address_table *table, const struct nlmsghdr *header, usec_t now_usec);
-/* A dump begins: what it does not name is gone at its end. */
-void address_table_dump_begin(struct address_table *table);
-void address_table_dump_end(struct address_table *table);
+/* A dump of links, or of addresses, begins: what it does not name is gone at its end. To be called when its
+ * first message arrives, not when it is asked for: events of before may still wait in the socket. */
+void address_table_dump_begin(struct address_table *table, bool links);
+void address_table_dump_end(struct address_table *table, bool links);
 void address_table_clear(struct address_table *table);
 
 /* Does a list of globs, some of them exclusions, take this interface. */

@@ -27,6 +27,7 @@ struct address_monitor {
         struct address_table table;
         struct address_set set;
         enum dump dump;
+        bool dump_heard; /* its first message was */
         bool dump_again; /* events were lost while one is under way */
         bool complete;   /* a first dump is */
         bool told;
@@ -55,6 +56,7 @@ static int dump_request(struct address_monitor *monitor, enum dump what)
         if (mnl_socket_sendto(monitor->socket, header, header->nlmsg_len) < 0)
                 return -errno;
         monitor->dump = what;
+        monitor->dump_heard = false;
         return 0;
 }
 
@@ -67,7 +69,6 @@ static void dump_begin(struct address_monitor *monitor)
                 return;
         }
         monitor->dump_again = false;
-        address_table_dump_begin(&monitor->table);
         r = dump_request(monitor, DUMP_LINKS);
         if (r < 0) {
                 log_debug("rtnetlink: asking for a dump: %s", strerror(-r));
@@ -92,12 +93,12 @@ static void dump_step(struct address_monitor *monitor, bool interrupted)
                 dump_begin(monitor);
                 return;
         }
+        address_table_dump_end(&monitor->table, finished == DUMP_LINKS);
         if (finished == DUMP_LINKS) {
                 if (dump_request(monitor, DUMP_ADDRESSES) < 0)
                         dump_begin(monitor);
                 return;
         }
-        address_table_dump_end(&monitor->table);
         monitor->complete = true;
 }
 
@@ -110,6 +111,10 @@ static void messages_apply(struct address_monitor *monitor, const char *buffer, 
              header = mnl_nlmsg_next(header, &length)) {
                 bool ours = header->nlmsg_seq != 0 && header->nlmsg_seq == monitor->sequence;
 
+                if (ours && !monitor->dump_heard) {
+                        address_table_dump_begin(&monitor->table, monitor->dump == DUMP_LINKS);
+                        monitor->dump_heard = true;
+                }
                 if (header->nlmsg_flags & NLM_F_DUMP_INTR)
                         monitor->dump_again = true;
                 if (ours && (header->nlmsg_type == NLMSG_DONE || header->nlmsg_type == NLMSG_ERROR)) {

@@ -5,6 +5,7 @@
 #include <systemd/sd-daemon.h>
 
 #include "nsregc/address.h"
+#include "nsregc/bus-connection.h"
 #include "nsregc/clock.h"
 #include "nsregc/discovery.h"
 #include "nsregc/hostname.h"
@@ -13,7 +14,6 @@
 #include "nsregc/link.h"
 #include "nsregc/random.h"
 #include "nsregc/resolve.h"
-#include "nsregc/system-bus.h"
 #include "util/file.h"
 #include "util/log.h"
 
@@ -35,8 +35,7 @@ struct manager {
         struct link_monitor *links;
         struct hostname_watch *hostname;
         struct clock_watch *clock;
-        struct system_bus *bus;
-        sd_bus_slot *sleep_match;
+        struct bus_connection *bus;
         struct resolver *resolver;
         struct discovery *discovery;
         struct ledger *ledger;
@@ -383,7 +382,7 @@ static void on_links(void *userdata)
                 network_changed(manager);
 }
 
-static void on_clock(void *userdata)
+static void on_woken(void *userdata)
 {
         log_debug("The clock was set, or the machine slept");
         network_changed(userdata);
@@ -408,36 +407,27 @@ static void on_hostname(void *userdata)
         reconcile(manager);
 }
 
-static int on_prepare_for_sleep(sd_bus_message *message, void *userdata, sd_bus_error *error)
-{
-        int asleep;
-
-        if (sd_bus_message_read(message, "b", &asleep) >= 0 && !asleep)
-                network_changed(userdata);
-        return 0;
-}
-
 static void on_bus_up(void *userdata, sd_bus *bus)
 {
         struct manager *manager = userdata;
 
         resolver_set_bus(manager->resolver, bus);
         link_monitor_set_bus(manager->links, bus);
-        (void) sd_bus_match_signal_async(bus, &manager->sleep_match, "org.freedesktop.login1",
-                                         "/org/freedesktop/login1", "org.freedesktop.login1.Manager",
-                                         "PrepareForSleep", on_prepare_for_sleep, NULL, manager);
 }
 
 static void on_bus_down(void *userdata, sd_bus *bus)
 {
         struct manager *manager = userdata;
 
-        manager->sleep_match = sd_bus_slot_unref(manager->sleep_match);
         link_monitor_set_bus(manager->links, NULL);
         resolver_set_bus(manager->resolver, NULL);
 }
 
-static const struct system_bus_ops bus_ops = { .up = on_bus_up, .down = on_bus_down };
+static const struct bus_connection_ops bus_ops = {
+        .up = on_bus_up,
+        .down = on_bus_down,
+        .woken = on_woken,
+};
 
 /* ------ beginning and end ------ */
 
@@ -541,7 +531,7 @@ static int manager_setup(struct manager *manager)
         r = link_monitor_new(manager->event, &links, on_links, manager, &manager->links);
         if (r < 0)
                 return r;
-        r = clock_watch_new(manager->event, on_clock, manager, &manager->clock);
+        r = clock_watch_new(manager->event, on_woken, manager, &manager->clock);
         if (r < 0)
                 log_debug("Steps of the clock are not seen: %s", strerror(-r));
         if (!config->name) {
@@ -550,7 +540,7 @@ static int manager_setup(struct manager *manager)
                 if (r < 0)
                         log_debug("Changes of the host name are not seen: %s", strerror(-r));
         }
-        r = system_bus_new(manager->event, &bus_ops, manager, &manager->bus);
+        r = bus_connection_new(manager->event, &bus_ops, manager, &manager->bus);
         if (r < 0)
                 return r;
         return address_monitor_new(manager->event, &manager->rules, on_addresses, manager,
@@ -599,12 +589,10 @@ struct manager *manager_free(struct manager *manager)
         for (size_t i = 0; i < manager->n_registrations; i++)
                 registration_free(manager->registrations[i]);
         discovery_free(manager->discovery);
-        sd_bus_slot_unref(manager->sleep_match);
-        manager->sleep_match = NULL;
         address_monitor_free(manager->addresses);
         hostname_watch_free(manager->hostname);
         clock_watch_free(manager->clock);
-        manager->bus = system_bus_free(manager->bus);
+        manager->bus = bus_connection_free(manager->bus);
         link_monitor_free(manager->links);
         resolver_free(manager->resolver);
         ledger_free(manager->ledger);

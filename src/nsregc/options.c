@@ -114,6 +114,8 @@ int options_parse(int argc, char *argv[], struct options *ret)
 {
         int c, r;
 
+        /* getopt's complaints begin with it. */
+        argv[0] = (char[]){ "nsregc" };
         while ((c = getopt_long(argc, argv, "c:n:i:a:s:tkh", long_options, NULL)) >= 0) {
                 r = option_take(ret, c);
                 if (r != 0)

@@ -211,6 +211,7 @@ def test_temporary_addresses_on_wish(lab):
     house.netns.ip("address", "add", "fd00:aaaa::1/64", "dev", "eth0", "nodad", "mngtmpaddr")
     eventually(lambda: "temporary" in house.netns.ip("address", "show", "dev", "eth0"), 10)
     house.nsregc(ipv6_temporary=True).start()
+    eventually(lambda: len(expected(house.netns, temporary=True)) == 3)
     assert len(house.settle(temporary=True)) == 3
 
 

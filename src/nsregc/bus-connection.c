@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "nsregc/system-bus.h"
+#include "nsregc/bus-connection.h"
 
 #include "util/log.h"
 #include "util/time.h"
@@ -8,25 +8,26 @@
 #define RETRY_USEC      (5 * USEC_PER_SEC)
 #define ACCURACY_USEC   USEC_PER_SEC
 
-struct system_bus {
+struct bus_connection {
         sd_event *event;
         sd_bus *bus;
         bool ready;
         sd_event_source *retry;
-        sd_bus_slot *connected, *disconnected;
-        const struct system_bus_ops *ops;
+        sd_bus_slot *connected, *disconnected, *sleep;
+        const struct bus_connection_ops *ops;
         void *userdata;
 };
 
-static void bus_open(struct system_bus *bus);
+static void bus_open(struct bus_connection *bus);
 
-static void bus_drop(struct system_bus *bus)
+static void bus_drop(struct bus_connection *bus)
 {
         bool was_ready = bus->ready;
 
         bus->ready = false;
         if (was_ready)
                 bus->ops->down(bus->userdata, bus->bus);
+        bus->sleep = sd_bus_slot_unref(bus->sleep);
         bus->connected = sd_bus_slot_unref(bus->connected);
         bus->disconnected = sd_bus_slot_unref(bus->disconnected);
         if (bus->bus) {
@@ -37,25 +38,38 @@ static void bus_drop(struct system_bus *bus)
 
 static int on_retry(sd_event_source *source, uint64_t usec, void *userdata)
 {
-        struct system_bus *bus = userdata;
+        struct bus_connection *bus = userdata;
 
         bus_drop(bus);
         bus_open(bus);
         return 0;
 }
 
-static void retry_later(struct system_bus *bus, usec_t delay)
+static void retry_later(struct bus_connection *bus, usec_t delay)
 {
         bus->retry = sd_event_source_disable_unref(bus->retry);
         (void) sd_event_add_time_relative(bus->event, &bus->retry, CLOCK_MONOTONIC, delay, ACCURACY_USEC,
                                           on_retry, bus);
 }
 
+static int on_prepare_for_sleep(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+        struct bus_connection *bus = userdata;
+        int asleep;
+
+        if (sd_bus_message_read(message, "b", &asleep) >= 0 && !asleep)
+                bus->ops->woken(bus->userdata);
+        return 0;
+}
+
 static int on_connected(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
-        struct system_bus *bus = userdata;
+        struct bus_connection *bus = userdata;
 
         bus->ready = true;
+        (void) sd_bus_match_signal_async(bus->bus, &bus->sleep, "org.freedesktop.login1",
+                                         "/org/freedesktop/login1", "org.freedesktop.login1.Manager",
+                                         "PrepareForSleep", on_prepare_for_sleep, NULL, bus);
         bus->ops->up(bus->userdata, bus->bus);
         return 0;
 }
@@ -63,14 +77,14 @@ static int on_connected(sd_bus_message *message, void *userdata, sd_bus_error *e
 /* Not dropped here, within its own dispatch, but in the loop's next turn. */
 static int on_disconnected(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
-        struct system_bus *bus = userdata;
+        struct bus_connection *bus = userdata;
 
         log_debug("system bus: disconnected");
         retry_later(bus, USEC_PER_SEC);
         return 0;
 }
 
-static int bus_try(struct system_bus *bus)
+static int bus_try(struct bus_connection *bus)
 {
         const char *address = getenv("DBUS_SYSTEM_BUS_ADDRESS");
         int r;
@@ -110,7 +124,7 @@ static int bus_try(struct system_bus *bus)
                                          "Disconnected", on_disconnected, NULL, bus);
 }
 
-static void bus_open(struct system_bus *bus)
+static void bus_open(struct bus_connection *bus)
 {
         int r = bus_try(bus);
 
@@ -123,9 +137,10 @@ static void bus_open(struct system_bus *bus)
         }
 }
 
-int system_bus_new(sd_event *event, const struct system_bus_ops *ops, void *userdata, struct system_bus **ret)
+int bus_connection_new(sd_event *event, const struct bus_connection_ops *ops, void *userdata,
+                       struct bus_connection **ret)
 {
-        struct system_bus *bus = calloc(1, sizeof(*bus));
+        struct bus_connection *bus = calloc(1, sizeof(*bus));
 
         if (!bus)
                 return -ENOMEM;
@@ -137,7 +152,7 @@ int system_bus_new(sd_event *event, const struct system_bus_ops *ops, void *user
         return 0;
 }
 
-struct system_bus *system_bus_free(struct system_bus *bus)
+struct bus_connection *bus_connection_free(struct bus_connection *bus)
 {
         if (!bus)
                 return NULL;
@@ -148,7 +163,7 @@ struct system_bus *system_bus_free(struct system_bus *bus)
         return NULL;
 }
 
-sd_bus *system_bus_get(struct system_bus *bus)
+sd_bus *bus_connection_get(struct bus_connection *bus)
 {
         return bus && bus->ready ? bus->bus : NULL;
 }

@@ -8,19 +8,20 @@
 
 #include "util/macro.h"
 
-struct system_bus;
+struct bus_connection;
 
 /* up: the connection was made (again): matches and names are to be set up. down: it is gone; everything that
  * hangs on it (slots) is to be let go before this returns. */
-struct system_bus_ops {
+struct bus_connection_ops {
         void (*up)(void *userdata, sd_bus *bus);
         void (*down)(void *userdata, sd_bus *bus);
+        void (*woken)(void *userdata); /* the machine slept, as logind tells */
 };
 
-int system_bus_new(sd_event *event, const struct system_bus_ops *ops, void *userdata,
-                   struct system_bus **ret);
-struct system_bus *system_bus_free(struct system_bus *bus);
-DEFINE_CLEANUP(struct system_bus *, system_bus_free)
+int bus_connection_new(sd_event *event, const struct bus_connection_ops *ops, void *userdata,
+                       struct bus_connection **ret);
+struct bus_connection *bus_connection_free(struct bus_connection *bus);
+DEFINE_CLEANUP(struct bus_connection *, bus_connection_free)
 
 /* NULL while there is none. Borrowed. */
-sd_bus *system_bus_get(struct system_bus *bus);
+sd_bus *bus_connection_get(struct bus_connection *bus);
