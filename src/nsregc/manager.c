@@ -5,7 +5,7 @@
 #include <systemd/sd-daemon.h>
 
 #include "nsregc/address.h"
-#include "nsregc/bus-connection.h"
+#include "bus/bus-connection.h"
 #include "nsregc/clock.h"
 #include "nsregc/discovery.h"
 #include "nsregc/hostname.h"

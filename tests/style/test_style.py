@@ -19,6 +19,7 @@ MAY_INCLUDE = {
     "config": ABOVE_DNS | {"registry", "upstream"},
     "store": ABOVE_DNS | {"registry"},
     "net": ABOVE_DNS,
+    "bus": {"util"},
     "upstream": ABOVE_DNS | {"registry", "net"},
     "nsregd": None,
     "nsregc": None,

@@ -15,7 +15,7 @@ struct bus_connection;
 struct bus_connection_ops {
         void (*up)(void *userdata, sd_bus *bus);
         void (*down)(void *userdata, sd_bus *bus);
-        void (*woken)(void *userdata); /* the machine slept, as logind tells */
+        void (*woken)(void *userdata); /* the machine slept, as logind tells; may be NULL */
 };
 
 int bus_connection_new(sd_event *event, const struct bus_connection_ops *ops, void *userdata,

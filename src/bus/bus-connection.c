@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "nsregc/bus-connection.h"
+#include "bus/bus-connection.h"
 
 #include "util/log.h"
 #include "util/time.h"
@@ -67,9 +67,10 @@ static int on_connected(sd_bus_message *message, void *userdata, sd_bus_error *e
         struct bus_connection *bus = userdata;
 
         bus->ready = true;
-        (void) sd_bus_match_signal_async(bus->bus, &bus->sleep, "org.freedesktop.login1",
-                                         "/org/freedesktop/login1", "org.freedesktop.login1.Manager",
-                                         "PrepareForSleep", on_prepare_for_sleep, NULL, bus);
+        if (bus->ops->woken)
+                (void) sd_bus_match_signal_async(bus->bus, &bus->sleep, "org.freedesktop.login1",
+                                                 "/org/freedesktop/login1", "org.freedesktop.login1.Manager",
+                                                 "PrepareForSleep", on_prepare_for_sleep, NULL, bus);
         bus->ops->up(bus->userdata, bus->bus);
         return 0;
 }
