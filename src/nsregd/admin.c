@@ -3,17 +3,17 @@
 #include "nsregd/admin.h"
 #include "nsregd/manager.h"
 
-enum operation {
-        OPERATION_REVOKE,
-        OPERATION_REVOKE_AND_BLOCK,
-        OPERATION_WITHDRAW,
-        OPERATION_RESERVE,
-        OPERATION_UNRESERVE,
+enum administration_kind {
+        KIND_REVOKE,
+        KIND_REVOKE_AND_BLOCK,
+        KIND_WITHDRAW,
+        KIND_RESERVE,
+        KIND_UNRESERVE,
 };
 
 struct administration {
         struct manager *manager;
-        enum operation operation;
+        enum administration_kind kind;
         struct dns_name name;
         admin_done done;
         void *userdata;
@@ -30,7 +30,7 @@ static void on_changed(void *userdata, int error)
         finish(userdata, error < 0 ? ADMIN_NOT_STORED : ADMIN_OK);
 }
 
-static enum admin_result revoke(struct name_state *after, const struct registry_time *now, bool block)
+static enum admin_result revoke_state(struct name_state *after, const struct registry_time *now, bool block)
 {
         char fingerprint[DNS_KEY_FINGERPRINT_MAX];
 
@@ -46,7 +46,7 @@ static enum admin_result revoke(struct name_state *after, const struct registry_
         return ADMIN_OK;
 }
 
-static enum admin_result withdraw(struct name_state *after)
+static enum admin_result withdraw_state(struct name_state *after)
 {
         if (!after->claimed)
                 return ADMIN_NO_SUCH_NAME;
@@ -57,7 +57,7 @@ static enum admin_result withdraw(struct name_state *after)
         return ADMIN_OK;
 }
 
-static enum admin_result reserve(struct name_state *after, bool reserved)
+static enum admin_result reserve_state(struct name_state *after, bool reserved)
 {
         /* A ban is lifted with the reservation: both are "not this name". */
         if (!reserved && after->banned_fingerprint) {
@@ -76,15 +76,15 @@ static enum admin_result operate(const struct administration *administration, st
 {
         struct registry_time now = manager_time(administration->manager);
 
-        switch (administration->operation) {
-        case OPERATION_REVOKE:
-        case OPERATION_REVOKE_AND_BLOCK:
-                return revoke(after, &now, administration->operation == OPERATION_REVOKE_AND_BLOCK);
-        case OPERATION_WITHDRAW:
-                return withdraw(after);
-        case OPERATION_RESERVE:
-        case OPERATION_UNRESERVE:
-                return reserve(after, administration->operation == OPERATION_RESERVE);
+        switch (administration->kind) {
+        case KIND_REVOKE:
+        case KIND_REVOKE_AND_BLOCK:
+                return revoke_state(after, &now, administration->kind == KIND_REVOKE_AND_BLOCK);
+        case KIND_WITHDRAW:
+                return withdraw_state(after);
+        case KIND_RESERVE:
+        case KIND_UNRESERVE:
+                return reserve_state(after, administration->kind == KIND_RESERVE);
         }
         return ADMIN_NOT_STORED;
 }
@@ -112,8 +112,8 @@ static void on_turn(void *userdata, struct registry_zone *zone)
                 finish(administration, ADMIN_NOT_STORED);
 }
 
-static int begin(struct manager *manager, enum operation operation, const struct dns_name *name, admin_done done,
-                 void *userdata)
+static int begin(struct manager *manager, enum administration_kind kind, const struct dns_name *name,
+                 admin_done done, void *userdata)
 {
         struct registry_zone *zone = registry_find_zone_of(manager->registry, name);
         struct administration *administration;
@@ -134,7 +134,7 @@ static int begin(struct manager *manager, enum operation operation, const struct
         if (!administration)
                 return -ENOMEM;
         *administration = (struct administration){
-                .manager = manager, .operation = operation, .name = *name, .done = done, .userdata = userdata
+                .manager = manager, .kind = kind, .name = *name, .done = done, .userdata = userdata
         };
         r = change_when_free(manager->changes, name, on_turn, administration);
         if (r < 0)
@@ -142,22 +142,23 @@ static int begin(struct manager *manager, enum operation operation, const struct
         return r;
 }
 
-int admin_revoke(struct manager *manager, const struct dns_name *name, bool block, admin_done done, void *userdata)
+int admin_revoke(struct manager *manager, const struct dns_name *name, bool block, admin_done done,
+                 void *userdata)
 {
-        return begin(manager, block ? OPERATION_REVOKE_AND_BLOCK : OPERATION_REVOKE, name, done, userdata);
+        return begin(manager, block ? KIND_REVOKE_AND_BLOCK : KIND_REVOKE, name, done, userdata);
 }
 
 int admin_withdraw(struct manager *manager, const struct dns_name *name, admin_done done, void *userdata)
 {
-        return begin(manager, OPERATION_WITHDRAW, name, done, userdata);
+        return begin(manager, KIND_WITHDRAW, name, done, userdata);
 }
 
 int admin_reserve(struct manager *manager, const struct dns_name *name, admin_done done, void *userdata)
 {
-        return begin(manager, OPERATION_RESERVE, name, done, userdata);
+        return begin(manager, KIND_RESERVE, name, done, userdata);
 }
 
 int admin_unreserve(struct manager *manager, const struct dns_name *name, admin_done done, void *userdata)
 {
-        return begin(manager, OPERATION_UNRESERVE, name, done, userdata);
+        return begin(manager, KIND_UNRESERVE, name, done, userdata);
 }

@@ -13,15 +13,16 @@ enum admin_result {
         ADMIN_OK,
         ADMIN_NO_SUCH_NAME,
         ADMIN_NO_SUCH_ZONE,
-        ADMIN_INVALID_NAME,  /* not one label below a zone */
-        ADMIN_ALREADY,       /* is reserved, or is claimed, or is not reserved: nothing to do */
+        ADMIN_INVALID_NAME, /* not one label below a zone */
+        ADMIN_ALREADY,      /* is reserved, or is claimed, or is not reserved: nothing to do */
         ADMIN_NOT_STORED,
 };
 
 typedef void (*admin_done)(void *userdata, enum admin_result result);
 
 /* The name is free at once and its records are withdrawn; "block": its key may not claim it again. */
-int admin_revoke(struct manager *manager, const struct dns_name *name, bool block, admin_done done, void *userdata);
+int admin_revoke(struct manager *manager, const struct dns_name *name, bool block, admin_done done,
+                 void *userdata);
 /* The records are withdrawn, the name stays claimed. */
 int admin_withdraw(struct manager *manager, const struct dns_name *name, admin_done done, void *userdata);
 /* Nobody may claim the name / everybody may again. A claimed name is not reserved but revoked first. */

@@ -69,6 +69,8 @@ void event_changed(struct manager *manager, const struct dns_name *name, const s
         struct texts texts;
         bool expired;
 
+        if (was && is && !name_state_same_addresses(before, after))
+                bus_name_changed(manager->bus, name);
         if (was == is)
                 return;
         fields = make_fields(&texts, name, &owned->source);
@@ -77,16 +79,20 @@ void event_changed(struct manager *manager, const struct dns_name *name, const s
 
         if (is) {
                 manager->statistics.claims++;
+                bus_name_claimed(manager->bus, name, &owned->source);
                 log_event(LOG_INFO, MESSAGE_CLAIMED, &fields, "%s claimed from %s with %s key %u.",
                           fields.name, fields.source, dns_algorithm_to_string(owned->key->algorithm) ?: "a",
                           owned->key_tag);
                 return;
         }
         expired = before->key_end_usec <= store_lease_now(manager->store);
-        if (expired)
+        if (expired) {
                 manager->statistics.expiries++;
-        else
+                bus_name_expired(manager->bus, name);
+        } else {
                 manager->statistics.releases++;
+                bus_name_released(manager->bus, name);
+        }
         log_event(LOG_INFO, expired ? MESSAGE_EXPIRED : MESSAGE_RELEASED, &fields,
                   expired ? "%s is free: its key lease ended." : "%s is free: it was given up.", fields.name);
 }
@@ -133,6 +139,7 @@ void event_refused(struct manager *manager, const struct dns_name *name, const s
         manager->statistics.refusals++;
         if (!may_log(manager->events, source))
                 return;
+        bus_claim_refused(manager->bus, name, source, decision);
         fields = make_fields(&texts, name, source);
         fields.reason = decision->text;
         log_event(LOG_NOTICE, owner_mismatch ? MESSAGE_OWNER_MISMATCH : MESSAGE_CLAIM_REFUSED, &fields,
@@ -151,6 +158,7 @@ void event_upstream_changed(struct manager *manager, const struct upstream *upst
         else
                 log_event(LOG_NOTICE, MESSAGE_UPSTREAM_RECOVERED, &fields, "Upstream %s works again.",
                           upstream->identity);
+        bus_upstream_changed(manager->bus, upstream);
         manager_update_status(manager);
 }
 

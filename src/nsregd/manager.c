@@ -552,6 +552,9 @@ int manager_new(sd_event *event, const char *config_path, struct manager **ret)
                         return r;
                 manager_arm(manager);
         }
+        r = bus_new(manager, &manager->bus);
+        if (r < 0)
+                return r;
         if (!manager->config->found)
                 log_notice("There is no configuration file; no zone is served. See nsregd.yaml(5).");
         *ret = TAKE_PTR(manager);
@@ -564,6 +567,7 @@ struct manager *manager_free(struct manager *manager)
 
         if (!manager)
                 return NULL;
+        bus_free(manager->bus);
         requests_drop(manager);
         changes_free(manager->changes);
         take_world(manager, &world);

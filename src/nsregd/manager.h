@@ -9,6 +9,7 @@
 #include "config/nsregd-config.h"
 #include "net/stream-set.h"
 #include "net/udp.h"
+#include "nsregd/bus.h"
 #include "nsregd/change.h"
 #include "nsregd/event.h"
 #include "nsregd/keycache.h"
@@ -54,6 +55,7 @@ struct manager {
         struct changes *changes;
         struct keycache *keycache;
         struct events *events;
+        struct bus *bus;
         struct dns_name server_name; /* length 0: not known */
         uint16_t server_port;        /* for the SRV answer; 0: the port that was asked */
         bool clock_synchronized;

@@ -672,6 +672,55 @@ bool publisher_is_published(const struct attachment *attachment, const struct dn
         return !attachment->upstream || !plan_find(attachment->upstream->plan, UNIT_FORWARD, name);
 }
 
+static int check_name(struct publisher *publisher, const struct registry *registry, struct name_entry *entry)
+{
+        struct dns_name name = name_entry_name(entry);
+        struct upstream *upstream;
+        struct rrset wanted;
+        int r = 0;
+
+        for (const struct attachment *attachment = entry->zone->userdata; attachment && r >= 0;
+             attachment = attachment->next) {
+                upstream = attachment->upstream;
+                if (!upstream || upstream->forward_lane < 0)
+                        continue;
+                r = forward_set(attachment, entry->state, &wanted);
+                if (r >= 0 && !rrset_is_empty(&wanted))
+                        r = plan_check(upstream->plan, UNIT_FORWARD, (unsigned) upstream->forward_lane, &name,
+                                       &wanted);
+                rrset_clear(&wanted);
+        }
+        for (unsigned i = 0; i < entry->state->n_records && r >= 0; i++) {
+                const struct address *address = &entry->state->records[i].address;
+                struct dns_name owner = dns_name_reverse(address);
+
+                if (registry_ptr_owner(registry, address) != entry)
+                        continue;
+                LIST_FOREACH (upstream, &publisher->upstreams, upstreams) {
+                        int lane = reverse_lane(upstream, &owner);
+
+                        if (lane < 0 || ptr_set(upstream, entry->zone, &name, address, &wanted) < 0)
+                                continue;
+                        if (!rrset_is_empty(&wanted))
+                                r = plan_check(upstream->plan, UNIT_PTR, (unsigned) lane, &owner, &wanted);
+                        rrset_clear(&wanted);
+                }
+        }
+        return r;
+}
+
+int publisher_reconcile(struct publisher *publisher, const struct registry *registry)
+{
+        int r = 0;
+
+        for (struct registry_zone *zone = registry->zones; zone && r >= 0; zone = zone->next)
+                for (struct name_entry *entry = registry_after(zone, ""); entry && r >= 0;
+                     entry = registry_after(zone, entry->label))
+                        r = check_name(publisher, registry, entry);
+        pump(publisher);
+        return r;
+}
+
 void publisher_flush(struct publisher *publisher)
 {
         struct upstream *upstream;

@@ -109,6 +109,9 @@ unsigned publisher_waiting(const struct publisher *publisher);
 /* Is a name as it should be at one upstream. */
 bool publisher_is_published(const struct attachment *attachment, const struct dns_name *name);
 
+/* Looks at everything that is published whether it still is, and repairs what is not. 0 or -ENOMEM. */
+int publisher_reconcile(struct publisher *publisher, const struct registry *registry);
+
 /* Retry now. */
 void publisher_flush(struct publisher *publisher);
 /* True when every unit is as it should be. */
