@@ -2,6 +2,7 @@
 """A configuration that is wrong: at the start it ends the daemon and says where, at a reload the old one stays."""
 
 import os
+import re
 import subprocess
 import time
 
@@ -134,3 +135,16 @@ def test_secret_that_everybody_can_read(lab):
     run = subprocess.run([program("nsregd"), "-c", registrar.config_path, "--check-config"], stdout=subprocess.PIPE,
                          stderr=subprocess.PIPE, text=True, check=False, timeout=60)
     assert run.returncode == 0 and "everybody can read" in run.stderr and named.key.secret not in run.stderr
+
+
+@pytest.mark.parametrize("name", ("nsregd", "nsregc"))
+def test_every_option_is_in_the_manual(name):
+    shown = subprocess.run([program(name), "--help"], stdout=subprocess.PIPE, text=True, check=True, timeout=60).stdout
+    source = os.environ.get("NSREG_SOURCE", os.path.join(os.path.dirname(__file__), "..", ".."))
+    with open(os.path.join(source, "man", f"{name}.8"), encoding="ascii") as page:
+        manual = page.read()
+    options = set(re.findall(r"^ +(?:-\w,? )? *--([a-z-]+)", shown, re.M))
+    assert len(options) >= 6
+    assert not [option for option in options if not re.search(rf"^\.It Fl .*-{option}\b", manual, re.M)]
+    for option in re.findall(r"^\.It Fl (?:\w , )?-([a-z-]+)", manual, re.M):
+        assert f"--{option}" in shown, option

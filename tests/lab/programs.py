@@ -137,7 +137,8 @@ class Nsregd(Program):
         return self
 
     def _ready(self):
-        assert self.running, f"nsregd ended: {self.log()[-4000:]}"
+        if not self.running:
+            raise RuntimeError(f"nsregd ended: {self.log()[-4000:]}")
         return self.accepts()
 
     def accepts(self):

@@ -132,7 +132,8 @@ class Server:
         return self
 
     def _ready(self):
-        assert self.process.running, f"{self.binary} ended: {self.process.log()[-3000:]}"
+        if not self.process.running:
+            raise RuntimeError(f"{self.binary} ended: {self.process.log()[-3000:]}")
         return self.is_up()
 
     def is_up(self):
