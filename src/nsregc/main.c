@@ -135,6 +135,27 @@ static int main_configured(const struct options *options, const struct nsregc_co
         return run(options, config, label, pair);
 }
 
+/* For whoever seals keys: it never touches a disk in the clear. */
+static int print_new_key(void)
+{
+        _cleanup_(dns_keypair_freep) struct dns_keypair *pair = NULL;
+        char *text = NULL;
+        int r;
+
+        r = dns_keypair_generate(DNS_ALGORITHM_ECDSAP256SHA256, &pair);
+        if (r >= 0)
+                r = dns_keypair_format(pair, &text);
+        if (r < 0) {
+                log_error("A key could not be made: %s.", strerror(-r));
+                return r;
+        }
+        if (fputs(text, stdout) < 0 || fflush(stdout) < 0)
+                r = -EIO;
+        explicit_bzero(text, strlen(text));
+        free(text);
+        return r;
+}
+
 static int configuration_load(const struct options *options, struct nsregc_config **ret)
 {
         _cleanup_(nsregc_config_freep) struct nsregc_config *config = NULL;
@@ -177,7 +198,9 @@ int main(int argc, char *argv[])
                 }
         }
         if (r >= 0) {
-                if (options.print)
+                if (options.print && options.generate_key)
+                        r = print_new_key();
+                else if (options.print)
                         nsregc_config_print(config, stdout);
                 else
                         r = main_configured(&options, config);

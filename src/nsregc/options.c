@@ -25,7 +25,8 @@ static const char help[] =
         "      --once                 Register, wait for the answer, end: 0 when all is\n"
         "                             registered, 1 when not\n"
         "      --release              Take the records away, give up the name, end\n"
-        "      --generate-key         Make a new key where there is none, end\n"
+        "      --generate-key         Make a new key where there is none, end; with --print it is\n"
+        "                             written to standard output only\n"
         "      --print                Show the configuration as it is understood, end\n"
         "      --debug                Log more\n"
         "  -h, --help                 Show this\n"
@@ -126,8 +127,9 @@ int options_parse(int argc, char *argv[], struct options *ret)
                 if (r < 0)
                         return r;
         }
-        if (ret->once + ret->release + ret->generate_key + ret->print > 1) {
-                fputs("nsregc: only one of --once, --release, --generate-key and --print can be done at a "
+        /* --generate-key --print: a key on standard output, kept nowhere. */
+        if (ret->once + ret->release + (ret->generate_key || ret->print) > 1) {
+                fputs("nsregc: only one of --once, --release and --generate-key or --print can be done at a "
                       "time.\n",
                       stderr);
                 return -EINVAL;
