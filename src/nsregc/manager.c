@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <systemd/sd-daemon.h>
 
-#include "nsregc/address.h"
 #include "bus/bus-connection.h"
+#include "nsregc/address.h"
 #include "nsregc/clock.h"
 #include "nsregc/discovery.h"
 #include "nsregc/hostname.h"

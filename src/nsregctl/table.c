@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include <ctype.h>
+#include <inttypes.h>
+#include <libsmartcols.h>
+#include <stdio.h>
+
+#include "nsregctl/table.h"
+#include "util/macro.h"
+#include "util/time.h"
+
+struct table {
+        struct libscols_table *table;
+        struct libscols_line *line;
+        const struct column *columns;
+        enum output output;
+        unsigned n_rows;
+};
+
+struct table *table_free(struct table *table)
+{
+        if (!table)
+                return NULL;
+        scols_unref_table(table->table);
+        free(table);
+        return NULL;
+}
+DEFINE_CLEANUP(struct table *, table_free)
+
+static bool is_json(const struct table *table)
+{
+        return table->output != OUTPUT_TABLE;
+}
+
+static int add_column(struct table *table, const struct column *column)
+{
+        char title[64];
+        struct libscols_column *added;
+        int flags = 0;
+
+        snprintf(title, sizeof(title), "%s", column->title);
+        for (char *c = title; is_json(table) && *c; c++)
+                *c = *c == ' ' ? '_' : (char) tolower((unsigned char) *c);
+        if (column->kind == COLUMN_NUMBER)
+                flags |= SCOLS_FL_RIGHT;
+        if (column->kind == COLUMN_WIDE)
+                flags |= SCOLS_FL_TRUNC;
+        added = scols_table_new_column(table->table, title, column->kind == COLUMN_WIDE ? 0.1 : 1, flags);
+        if (!added)
+                return -ENOMEM;
+        if (is_json(table) && (column->kind == COLUMN_NUMBER || column->kind == COLUMN_TIME))
+                return scols_column_set_json_type(added, SCOLS_JSON_NUMBER);
+        if (is_json(table) && column->kind == COLUMN_BOOLEAN)
+                return scols_column_set_json_type(added, SCOLS_JSON_BOOLEAN);
+        return 0;
+}
+
+struct table *table_new(const char *name, const struct column *columns, unsigned n_columns,
+                        enum output output, bool legend)
+{
+        _cleanup_(table_freep) struct table *table = calloc(1, sizeof(*table));
+
+        if (!table)
+                return NULL;
+        table->columns = columns;
+        table->output = output;
+        table->table = scols_new_table();
+        if (!table->table || scols_table_set_name(table->table, name) < 0)
+                return NULL;
+        if (is_json(table))
+                (void) scols_table_enable_json(table->table, 1);
+        else {
+                (void) scols_table_enable_noheadings(table->table, !legend);
+                if (isatty(STDOUT_FILENO) && !getenv("NO_COLOR"))
+                        (void) scols_table_enable_colors(table->table, 1);
+                /* Piped, nothing is cut. */
+                if (!isatty(STDOUT_FILENO))
+                        (void) scols_table_set_termforce(table->table, SCOLS_TERMFORCE_NEVER);
+        }
+        for (unsigned i = 0; i < n_columns; i++)
+                if (add_column(table, &columns[i]) < 0)
+                        return NULL;
+        return TAKE_PTR(table);
+}
+
+int table_row(struct table *table)
+{
+        table->line = scols_table_new_line(table->table, NULL);
+        if (!table->line)
+                return -ENOMEM;
+        table->n_rows++;
+        return 0;
+}
+
+int table_set(struct table *table, unsigned column, const char *text)
+{
+        return scols_line_set_data(table->line, column, text && (text[0] || is_json(table)) ? text : "-");
+}
+
+int table_set_number(struct table *table, unsigned column, uint64_t number)
+{
+        char text[24];
+
+        snprintf(text, sizeof(text), "%" PRIu64, number);
+        return scols_line_set_data(table->line, column, text);
+}
+
+int table_set_time(struct table *table, unsigned column, uint64_t real_usec)
+{
+        usec_t now = now_usec(CLOCK_REALTIME), span;
+        char text[TIME_SPAN_FORMAT_MAX + 8], span_text[TIME_SPAN_FORMAT_MAX];
+
+        if (is_json(table))
+                return table_set_number(table, column, real_usec);
+        if (real_usec == 0)
+                return table_set(table, column, "-");
+        span = real_usec > now ? real_usec - now : now - real_usec;
+        span -= span % USEC_PER_SEC;
+        time_span_format(span_text, sizeof(span_text), span);
+        if (span == 0)
+                snprintf(text, sizeof(text), "now");
+        else
+                snprintf(text, sizeof(text), real_usec > now ? "in %s" : "%s ago", span_text);
+        return scols_line_set_data(table->line, column, text);
+}
+
+int table_set_boolean(struct table *table, unsigned column, bool value)
+{
+        return scols_line_set_data(table->line, column,
+                                   is_json(table) ? (value ? "true" : "false") : (value ? "yes" : "no"));
+}
+
+void table_colour(struct table *table, unsigned column, const char *colour)
+{
+        struct libscols_cell *cell = scols_line_get_cell(table->line, column);
+
+        if (cell && !is_json(table))
+                (void) scols_cell_set_color(cell, colour);
+}
+
+unsigned table_rows(const struct table *table)
+{
+        return table->n_rows;
+}
+
+/* libsmartcols writes JSON for people; without white space outside of strings it is one line for scripts. */
+static int print_short(struct table *table)
+{
+        _cleanup_free_ char *text = NULL;
+        bool in_string = false, escaped = false;
+        int r;
+
+        r = scols_print_table_to_string(table->table, &text);
+        if (r < 0)
+                return r;
+        for (const char *c = text; *c; c++) {
+                if (!in_string && isspace((unsigned char) *c))
+                        continue;
+                putchar(*c);
+                if (*c == '"' && !escaped)
+                        in_string = !in_string;
+                escaped = in_string && *c == '\\' && !escaped;
+        }
+        putchar('\n');
+        return 0;
+}
+
+int table_print(struct table *table)
+{
+        if (table->output == OUTPUT_JSON_SHORT && table->n_rows > 0)
+                return print_short(table);
+        /* An empty table prints nothing at all, which is no JSON. */
+        if (is_json(table) && table->n_rows == 0) {
+                printf("{\"%s\":[]}\n", scols_table_get_name(table->table));
+                return 0;
+        }
+        return scols_print_table(table->table);
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* Tables for people and JSON for scripts, by libsmartcols: coloured and cut to the terminal there, plain
+ * where piped. */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum output {
+        OUTPUT_TABLE,
+        OUTPUT_JSON_PRETTY,
+        OUTPUT_JSON_SHORT,
+};
+
+enum column_kind {
+        COLUMN_TEXT,
+        COLUMN_WIDE, /* text that may be cut when the terminal is narrow */
+        COLUMN_NUMBER,
+        COLUMN_BOOLEAN,
+        COLUMN_TIME, /* usec of CLOCK_REALTIME: "in 5min" for people, the number for scripts */
+};
+
+struct column {
+        const char *title; /* for people; its lower-case form with underscores is JSON's */
+        enum column_kind kind;
+};
+
+struct table;
+
+/* "name" is JSON's name of the whole. NULL when memory is out. */
+struct table *table_new(const char *name, const struct column *columns, unsigned n_columns,
+                        enum output output, bool legend);
+struct table *table_free(struct table *table);
+/* A row is begun, then each cell set by its column. 0 or -errno. */
+int table_row(struct table *table);
+int table_set(struct table *table, unsigned column, const char *text);
+int table_set_number(struct table *table, unsigned column, uint64_t number);
+int table_set_time(struct table *table, unsigned column, uint64_t real_usec);
+int table_set_boolean(struct table *table, unsigned column, bool value);
+/* Colours a cell on a terminal: "red", "green", ... */
+void table_colour(struct table *table, unsigned column, const char *colour);
+unsigned table_rows(const struct table *table);
+/* Prints all. 0 or -errno. */
+int table_print(struct table *table);

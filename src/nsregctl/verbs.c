@@ -1,0 +1,733 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include <arpa/inet.h>
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "nsregctl/verbs.h"
+#include "util/macro.h"
+#include "util/time.h"
+
+static int say_no_memory(void)
+{
+        fprintf(stderr, "nsregctl: Out of memory.\n");
+        return -ENOMEM;
+}
+
+static int say_unreadable(int r)
+{
+        fprintf(stderr, "nsregctl: The daemon's answer makes no sense: %s. Are both of one version?\n",
+                strerror(-r));
+        return r;
+}
+
+/* --- list --- */
+
+static int append(char **text, const char *more)
+{
+        char *longer;
+
+        if (asprintf(&longer, "%s%s%s", *text, (*text)[0] ? " " : "", more) < 0)
+                return -ENOMEM;
+        free(*text);
+        *text = longer;
+        return 0;
+}
+
+/* a(iayt): the addresses as one text, and the earliest end of a lease. */
+static int read_addresses(sd_bus_message *message, char **ret, uint64_t *ret_end_usec)
+{
+        _cleanup_free_ char *text = strdup("");
+        char address[INET6_ADDRSTRLEN];
+        const void *octets;
+        uint64_t end_usec;
+        int family, r;
+        size_t size;
+
+        *ret_end_usec = 0;
+        r = sd_bus_message_enter_container(message, 'a', "(iayt)");
+        while (r >= 0 && (r = sd_bus_message_enter_container(message, 'r', "iayt")) > 0) {
+                r = sd_bus_message_read(message, "i", &family);
+                if (r >= 0)
+                        r = sd_bus_message_read_array(message, 'y', &octets, &size);
+                if (r >= 0)
+                        r = sd_bus_message_read(message, "t", &end_usec);
+                if (r < 0)
+                        return r;
+                if (size != (family == AF_INET ? 4 : 16) ||
+                    !inet_ntop(family, octets, address, sizeof(address)))
+                        return -EBADMSG;
+                if (!text || append(&text, address) < 0)
+                        return -ENOMEM;
+                if (*ret_end_usec == 0 || end_usec < *ret_end_usec)
+                        *ret_end_usec = end_usec;
+                r = sd_bus_message_exit_container(message);
+        }
+        if (r >= 0)
+                r = sd_bus_message_exit_container(message);
+        if (r >= 0)
+                *ret = TAKE_PTR(text);
+        return r;
+}
+
+enum {
+        LIST_NAME,
+        LIST_ADDRESSES,
+        LIST_LEASE,
+        LIST_KEY_LEASE,
+        LIST_SEEN,
+        LIST_SOURCE,
+        LIST_KEY,
+        LIST_PUBLISHED
+};
+
+static const struct column list_columns[] = {
+        [LIST_NAME] = { "NAME", COLUMN_TEXT },        [LIST_ADDRESSES] = { "ADDRESSES", COLUMN_WIDE },
+        [LIST_LEASE] = { "LEASE ENDS", COLUMN_TIME }, [LIST_KEY_LEASE] = { "KEY LEASE ENDS", COLUMN_TIME },
+        [LIST_SEEN] = { "SEEN", COLUMN_TIME },        [LIST_SOURCE] = { "SOURCE", COLUMN_TEXT },
+        [LIST_KEY] = { "KEY TAG", COLUMN_NUMBER },    [LIST_PUBLISHED] = { "PUBLISHED", COLUMN_BOOLEAN },
+};
+
+/* One registration into a row; *ret_name is a view into the message. */
+static int read_registration(sd_bus_message *reply, struct table *table, const char **ret_name)
+{
+        _cleanup_free_ char *addresses = NULL;
+        const char *zone, *algorithm, *source;
+        uint64_t key_end_usec, seen_usec, end_usec;
+        uint16_t key_tag;
+        int published, r;
+
+        r = sd_bus_message_read(reply, "sssqtts", ret_name, &zone, &algorithm, &key_tag, &key_end_usec,
+                                &seen_usec, &source);
+        if (r >= 0)
+                r = read_addresses(reply, &addresses, &end_usec);
+        if (r >= 0)
+                r = sd_bus_message_read(reply, "b", &published);
+        if (r < 0)
+                return r;
+        r = table_row(table);
+        if (r < 0)
+                return r;
+        (void) table_set(table, LIST_NAME, *ret_name);
+        (void) table_set(table, LIST_ADDRESSES, addresses);
+        (void) table_set_time(table, LIST_LEASE, end_usec);
+        (void) table_set_time(table, LIST_KEY_LEASE, key_end_usec);
+        (void) table_set_time(table, LIST_SEEN, seen_usec);
+        (void) table_set(table, LIST_SOURCE, source);
+        (void) table_set_number(table, LIST_KEY, key_tag);
+        (void) table_set_boolean(table, LIST_PUBLISHED, published);
+        table_colour(table, LIST_PUBLISHED, published ? "green" : "yellow");
+        return 0;
+}
+
+/* A page into the table; *ret_n is how many, "after" becomes the last name. */
+static int list_page(struct context *context, const char *zone, const char *glob, struct table *table,
+                     char after[static 1100], unsigned *ret_n)
+{
+        sd_bus_error error = SD_BUS_ERROR_NULL;
+        sd_bus_message *reply = NULL;
+        const char *name;
+        int r;
+
+        r = sd_bus_call_method(context->bus, REGISTRY_SERVICE, REGISTRY_PATH, REGISTRY_MANAGER,
+                               "ListRegistrations", &error, &reply, "sssu", zone, glob, after, 0);
+        if (r < 0) {
+                r = report(REGISTRY_SERVICE, &error, r);
+                sd_bus_error_free(&error);
+                return r;
+        }
+        *ret_n = 0;
+        r = sd_bus_message_enter_container(reply, 'a', "(sssqttsa(iayt)b)");
+        while (r >= 0 && (r = sd_bus_message_enter_container(reply, 'r', "sssqttsa(iayt)b")) > 0) {
+                r = read_registration(reply, table, &name);
+                if (r < 0)
+                        break;
+                snprintf(after, 1100, "%s", name);
+                ++*ret_n;
+                r = sd_bus_message_exit_container(reply);
+        }
+        sd_bus_message_unref(reply);
+        return r < 0 ? say_unreadable(r) : 0;
+}
+
+int verb_list(struct context *context, int argc, char *argv[])
+{
+        const char *zone = "", *glob = "";
+        struct table *table;
+        char after[1100] = "";
+        unsigned n;
+        int r;
+
+        /* A word with a dot is a zone, any other a glob for the first label. */
+        if (argc > 1 && strchr(argv[1], '.'))
+                zone = argv[1];
+        else if (argc > 1)
+                glob = argv[1];
+        table = table_new("registrations", list_columns, ELEMENTSOF(list_columns), context->output,
+                          context->legend);
+        if (!table)
+                return say_no_memory();
+        do
+                r = list_page(context, zone, glob, table, after, &n);
+        while (r >= 0 && n > 0);
+        if (r >= 0)
+                r = table_print(table);
+        if (r >= 0 && context->output == OUTPUT_TABLE && context->legend)
+                printf("\n%u name%s.\n", table_rows(table), table_rows(table) == 1 ? "" : "s");
+        table_free(table);
+        return r;
+}
+
+/* --- show --- */
+
+enum { SHOW_KEY, SHOW_VALUE };
+
+static const struct column show_columns[] = {
+        [SHOW_KEY] = { "PROPERTY", COLUMN_TEXT },
+        [SHOW_VALUE] = { "VALUE", COLUMN_TEXT },
+};
+
+static int show_row(struct table *table, const char *key, const char *value)
+{
+        int r = table_row(table);
+
+        if (r >= 0)
+                r = table_set(table, SHOW_KEY, key);
+        return r < 0 ? r : table_set(table, SHOW_VALUE, value);
+}
+
+static int show_time(struct table *table, const char *key, uint64_t usec)
+{
+        char text[TIMESTAMP_FORMAT_MAX] = "";
+
+        return show_row(table, key, usec > 0 ? timestamp_format(text, sizeof(text), usec) : "");
+}
+
+static int show_published(sd_bus_message *reply, struct table *table)
+{
+        const char *upstream;
+        int published, r;
+
+        r = sd_bus_message_enter_container(reply, 'v', "a{sb}");
+        if (r >= 0)
+                r = sd_bus_message_enter_container(reply, 'a', "{sb}");
+        while (r >= 0 && (r = sd_bus_message_read(reply, "{sb}", &upstream, &published)) > 0) {
+                char key[1100];
+
+                snprintf(key, sizeof(key), "Published %s", upstream);
+                r = show_row(table, key, published ? "yes" : "not yet");
+        }
+        if (r >= 0)
+                r = sd_bus_message_exit_container(reply);
+        if (r >= 0)
+                r = sd_bus_message_exit_container(reply);
+        return r < 0 ? r : sd_bus_message_exit_container(reply);
+}
+
+static int show_addresses(sd_bus_message *reply, struct table *table)
+{
+        _cleanup_free_ char *addresses = NULL;
+        uint64_t end_usec;
+        int r;
+
+        r = sd_bus_message_enter_container(reply, 'v', "a(iayt)");
+        if (r >= 0)
+                r = read_addresses(reply, &addresses, &end_usec);
+        if (r >= 0)
+                r = sd_bus_message_exit_container(reply);
+        if (r >= 0)
+                r = sd_bus_message_exit_container(reply);
+        if (r >= 0)
+                r = show_row(table, "Addresses", addresses);
+        return r < 0 ? r : show_time(table, "Lease ends", end_usec);
+}
+
+static int show_property(sd_bus_message *reply, const char *key, struct table *table)
+{
+        const char *text;
+        uint64_t number;
+        char digits[24];
+        int r;
+
+        if (streq(key, "Addresses"))
+                return show_addresses(reply, table);
+        if (streq(key, "Published"))
+                return show_published(reply, table);
+        if (streq(key, "KeyTag")) {
+                r = property_number(reply, 'q', &number);
+                snprintf(digits, sizeof(digits), "%" PRIu64, number);
+                return r < 0 ? r : show_row(table, "Key tag", digits);
+        }
+        if (strstr(key, "USec")) {
+                r = property_number(reply, 't', &number);
+                return r < 0 ? r
+                             : show_time(table,
+                                         streq(key, "KeyLeaseEndUSec") ? "Key lease ends"
+                                         : streq(key, "ClaimedUSec")   ? "Claimed"
+                                                                       : "Last seen",
+                                         number);
+        }
+        r = property_string(reply, &text);
+        return r < 0 ? r : show_row(table, streq(key, "KeyFingerprint") ? "Key fingerprint" : key, text);
+}
+
+int verb_show(struct context *context, int argc, char *argv[])
+{
+        sd_bus_message *found = NULL, *reply = NULL;
+        sd_bus_error error = SD_BUS_ERROR_NULL;
+        struct table *table = NULL;
+        const char *path, *key;
+        int r;
+
+        r = sd_bus_call_method(context->bus, REGISTRY_SERVICE, REGISTRY_PATH, REGISTRY_MANAGER,
+                               "GetRegistration", &error, &found, "s", argv[1]);
+        if (r >= 0)
+                r = sd_bus_message_read(found, "o", &path);
+        if (r >= 0)
+                r = sd_bus_call_method(context->bus, REGISTRY_SERVICE, path,
+                                       "org.freedesktop.DBus.Properties", "GetAll", &error, &reply, "s",
+                                       "org.nsreg.Registry1.Registration");
+        if (r < 0) {
+                r = report(REGISTRY_SERVICE, &error, r);
+                sd_bus_error_free(&error);
+                sd_bus_message_unref(found);
+                return r;
+        }
+        table = table_new("registration", show_columns, ELEMENTSOF(show_columns), context->output, false);
+        if (!table)
+                r = say_no_memory();
+        if (r >= 0)
+                r = sd_bus_message_enter_container(reply, 'a', "{sv}");
+        while (r >= 0 && (r = next_property(reply, &key)) > 0)
+                r = show_property(reply, key, table);
+        r = r < 0 ? say_unreadable(r) : table_print(table);
+        table_free(table);
+        sd_bus_message_unref(found);
+        sd_bus_message_unref(reply);
+        return r;
+}
+
+/* --- zones and upstreams --- */
+
+enum { ZONE_NAME, ZONE_NAMES, ZONE_RECORDS, ZONE_SERIAL, ZONE_BUILTIN, ZONE_NETS };
+
+static const struct column zone_columns[] = {
+        [ZONE_NAME] = { "ZONE", COLUMN_TEXT },          [ZONE_NAMES] = { "NAMES", COLUMN_NUMBER },
+        [ZONE_RECORDS] = { "RECORDS", COLUMN_NUMBER },  [ZONE_SERIAL] = { "SERIAL", COLUMN_NUMBER },
+        [ZONE_BUILTIN] = { "BUILTIN", COLUMN_BOOLEAN }, [ZONE_NETS] = { "ALLOWED NETS", COLUMN_WIDE },
+};
+
+/* Sets a cell from the variant that comes next. */
+static int set_string(struct table *table, unsigned column, sd_bus_message *message)
+{
+        const char *text;
+        int r = property_string(message, &text);
+
+        return r < 0 ? r : table_set(table, column, text);
+}
+
+static int set_number(struct table *table, unsigned column, sd_bus_message *message, char type)
+{
+        uint64_t number;
+        int r = property_number(message, type, &number);
+
+        if (r < 0)
+                return r;
+        return type == 'b' ? table_set_boolean(table, column, number)
+                           : table_set_number(table, column, number);
+}
+
+static int read_zone(void *userdata, const char *path, sd_bus_message *properties)
+{
+        struct table *table = userdata;
+        _cleanup_free_ char *nets = NULL;
+        const char *key;
+        int r = table_row(table);
+
+        while (r >= 0 && (r = next_property(properties, &key)) > 0) {
+                if (streq(key, "Name"))
+                        r = set_string(table, ZONE_NAME, properties);
+                else if (streq(key, "Registrations"))
+                        r = set_number(table, ZONE_NAMES, properties, 'u');
+                else if (streq(key, "Records"))
+                        r = set_number(table, ZONE_RECORDS, properties, 'u');
+                else if (streq(key, "Serial"))
+                        r = set_number(table, ZONE_SERIAL, properties, 'u');
+                else if (streq(key, "Builtin"))
+                        r = set_number(table, ZONE_BUILTIN, properties, 'b');
+                else if (streq(key, "AllowedNets")) {
+                        r = property_strings(properties, &nets);
+                        if (r >= 0)
+                                r = table_set(table, ZONE_NETS, nets);
+                } else
+                        r = property_skip(properties);
+        }
+        return r;
+}
+
+static int print_objects(struct context *context, const char *service, const char *path,
+                         const char *interface, const char *name, const struct column *columns,
+                         unsigned n_columns, object_callback read)
+{
+        struct table *table = table_new(name, columns, n_columns, context->output, context->legend);
+        int r;
+
+        if (!table)
+                return say_no_memory();
+        r = each_object(context, service, path, interface, read, table);
+        if (r >= 0)
+                r = table_print(table);
+        table_free(table);
+        return r;
+}
+
+int verb_zones(struct context *context, int argc, char *argv[])
+{
+        return print_objects(context, REGISTRY_SERVICE, REGISTRY_PATH "/zone", "org.nsreg.Registry1.Zone",
+                             "zones", zone_columns, ELEMENTSOF(zone_columns), read_zone);
+}
+
+enum {
+        UPSTREAM_TYPE,
+        UPSTREAM_TARGET,
+        UPSTREAM_ZONE,
+        UPSTREAM_STATE,
+        UPSTREAM_PENDING,
+        UPSTREAM_REFUSED,
+        UPSTREAM_SUCCESS,
+        UPSTREAM_ERROR
+};
+
+static const struct column upstream_columns[] = {
+        [UPSTREAM_TYPE] = { "TYPE", COLUMN_TEXT },
+        [UPSTREAM_TARGET] = { "TARGET", COLUMN_TEXT },
+        [UPSTREAM_ZONE] = { "ZONE", COLUMN_TEXT },
+        [UPSTREAM_STATE] = { "STATE", COLUMN_TEXT },
+        [UPSTREAM_PENDING] = { "PENDING", COLUMN_NUMBER },
+        [UPSTREAM_REFUSED] = { "REFUSED", COLUMN_NUMBER },
+        [UPSTREAM_SUCCESS] = { "LAST SUCCESS", COLUMN_TIME },
+        [UPSTREAM_ERROR] = { "LAST ERROR", COLUMN_WIDE },
+};
+
+static int read_upstream(void *userdata, const char *path, sd_bus_message *properties)
+{
+        struct table *table = userdata;
+        const char *key, *state;
+        uint64_t usec;
+        int r = table_row(table);
+
+        while (r >= 0 && (r = next_property(properties, &key)) > 0) {
+                if (streq(key, "Type"))
+                        r = set_string(table, UPSTREAM_TYPE, properties);
+                else if (streq(key, "Target"))
+                        r = set_string(table, UPSTREAM_TARGET, properties);
+                else if (streq(key, "Zone"))
+                        r = set_string(table, UPSTREAM_ZONE, properties);
+                else if (streq(key, "Pending"))
+                        r = set_number(table, UPSTREAM_PENDING, properties, 't');
+                else if (streq(key, "Refused"))
+                        r = set_number(table, UPSTREAM_REFUSED, properties, 't');
+                else if (streq(key, "LastError"))
+                        r = set_string(table, UPSTREAM_ERROR, properties);
+                else if (streq(key, "State")) {
+                        r = property_string(properties, &state);
+                        if (r >= 0)
+                                r = table_set(table, UPSTREAM_STATE, state);
+                        if (r >= 0)
+                                table_colour(table, UPSTREAM_STATE,
+                                             streq(state, "retrying") ? "red" : "green");
+                } else if (streq(key, "LastSuccessUSec")) {
+                        r = property_number(properties, 't', &usec);
+                        if (r >= 0)
+                                r = table_set_time(table, UPSTREAM_SUCCESS, usec);
+                } else
+                        r = property_skip(properties);
+        }
+        return r;
+}
+
+int verb_upstreams(struct context *context, int argc, char *argv[])
+{
+        return print_objects(context, REGISTRY_SERVICE, REGISTRY_PATH "/upstream",
+                             "org.nsreg.Registry1.Upstream", "upstreams", upstream_columns,
+                             ELEMENTSOF(upstream_columns), read_upstream);
+}
+
+/* --- reserved --- */
+
+static const struct column reserved_columns[] = { { "NAME", COLUMN_TEXT }, { "REFUSED KEY", COLUMN_WIDE } };
+
+int verb_reserved(struct context *context, int argc, char *argv[])
+{
+        struct table *table = table_new("reserved", reserved_columns, ELEMENTSOF(reserved_columns),
+                                        context->output, context->legend);
+        const char *name, *fingerprint;
+        char after[1100] = "";
+        unsigned n;
+        int r;
+
+        if (!table)
+                return say_no_memory();
+        do {
+                sd_bus_error error = SD_BUS_ERROR_NULL;
+                sd_bus_message *reply = NULL;
+
+                n = 0;
+                r = sd_bus_call_method(context->bus, REGISTRY_SERVICE, REGISTRY_PATH, REGISTRY_MANAGER,
+                                       "ListReserved", &error, &reply, "su", after, 0);
+                if (r < 0)
+                        r = report(REGISTRY_SERVICE, &error, r);
+                else
+                        r = sd_bus_message_enter_container(reply, 'a', "(ss)");
+                while (r >= 0 && (r = sd_bus_message_read(reply, "(ss)", &name, &fingerprint)) > 0) {
+                        snprintf(after, sizeof(after), "%s", name);
+                        n++;
+                        r = table_row(table);
+                        if (r >= 0)
+                                r = table_set(table, 0, name);
+                        if (r >= 0)
+                                r = table_set(table, 1, fingerprint);
+                }
+                sd_bus_error_free(&error);
+                sd_bus_message_unref(reply);
+        } while (r >= 0 && n > 0);
+        if (r >= 0)
+                r = table_print(table);
+        table_free(table);
+        return r;
+}
+
+/* --- changing --- */
+
+int verb_change(struct context *context, int argc, char *argv[])
+{
+        static const struct {
+                const char *verb, *method, *done;
+        } changes[] = {
+                { "revoke", "Revoke", "is free; its records are being taken out of the DNS" },
+                { "withdraw", "Withdraw", "stays claimed; its records are being taken out of the DNS" },
+                { "reserve", "Reserve", "is reserved; nobody can claim it" },
+                { "unreserve", "Unreserve", "can be claimed again" },
+        };
+        sd_bus_error error = SD_BUS_ERROR_NULL;
+        size_t which = 0;
+        int r;
+
+        while (!streq(changes[which].verb, argv[0]))
+                which++;
+        sd_bus_set_allow_interactive_authorization(context->bus, true);
+        if (which == 0)
+                r = sd_bus_call_method(context->bus, REGISTRY_SERVICE, REGISTRY_PATH, REGISTRY_MANAGER,
+                                       "Revoke", &error, NULL, "sb", argv[1], context->block);
+        else
+                r = sd_bus_call_method(context->bus, REGISTRY_SERVICE, REGISTRY_PATH, REGISTRY_MANAGER,
+                                       changes[which].method, &error, NULL, "s", argv[1]);
+        if (r < 0)
+                r = report(REGISTRY_SERVICE, &error, r);
+        else if (context->output == OUTPUT_TABLE && context->legend)
+                printf("%s %s.\n", argv[1], changes[which].done);
+        sd_bus_error_free(&error);
+        return r;
+}
+
+static int call_simple(struct context *context, const char *service, const char *path, const char *interface,
+                       const char *method)
+{
+        sd_bus_error error = SD_BUS_ERROR_NULL;
+        int r;
+
+        sd_bus_set_allow_interactive_authorization(context->bus, true);
+        r = sd_bus_call_method(context->bus, service, path, interface, method, &error, NULL, NULL);
+        if (r < 0)
+                r = report(service, &error, r);
+        sd_bus_error_free(&error);
+        return r;
+}
+
+int verb_simple(struct context *context, int argc, char *argv[])
+{
+        return call_simple(context, REGISTRY_SERVICE, REGISTRY_PATH, REGISTRY_MANAGER,
+                           streq(argv[0], "flush")       ? "Flush"
+                           : streq(argv[0], "reconcile") ? "Reconcile"
+                                                         : "Reload");
+}
+
+/* --- statistics --- */
+
+static const struct column statistics_columns[] = { { "COUNTER", COLUMN_TEXT }, { "VALUE", COLUMN_NUMBER } };
+
+static void print_prometheus(const char *key, uint64_t value)
+{
+        char name[80];
+
+        snprintf(name, sizeof(name), "%s", key);
+        for (char *c = name; *c; c++)
+                if (*c == '-')
+                        *c = '_';
+        /* What goes down again is a gauge. */
+        if (streq(key, "waiting") || streq(key, "store-pending"))
+                printf("# TYPE nsreg_%s gauge\nnsreg_%s %" PRIu64 "\n", name, name, value);
+        else
+                printf("# TYPE nsreg_%s_total counter\nnsreg_%s_total %" PRIu64 "\n", name, name, value);
+}
+
+int verb_statistics(struct context *context, int argc, char *argv[])
+{
+        struct table *table = table_new("statistics", statistics_columns, ELEMENTSOF(statistics_columns),
+                                        context->output, context->legend);
+        sd_bus_error error = SD_BUS_ERROR_NULL;
+        sd_bus_message *reply = NULL;
+        uint64_t value, names = 0;
+        const char *key;
+        int r;
+
+        if (!table)
+                return say_no_memory();
+        r = sd_bus_get_property_trivial(context->bus, REGISTRY_SERVICE, REGISTRY_PATH, REGISTRY_MANAGER,
+                                        "Registrations", &error, 't', &names);
+        if (r >= 0)
+                r = sd_bus_get_property(context->bus, REGISTRY_SERVICE, REGISTRY_PATH, REGISTRY_MANAGER,
+                                        "Statistics", &error, &reply, "a{st}");
+        if (r < 0) {
+                r = report(REGISTRY_SERVICE, &error, r);
+                goto finish;
+        }
+        if (context->prometheus)
+                printf("# TYPE nsreg_registrations gauge\nnsreg_registrations %" PRIu64 "\n", names);
+        r = sd_bus_message_enter_container(reply, 'a', "{st}");
+        while (r >= 0 && (r = sd_bus_message_read(reply, "{st}", &key, &value)) > 0) {
+                if (context->prometheus) {
+                        print_prometheus(key, value);
+                        continue;
+                }
+                r = table_row(table);
+                if (r >= 0)
+                        r = table_set(table, 0, key);
+                if (r >= 0)
+                        r = table_set_number(table, 1, value);
+        }
+        if (r >= 0 && !context->prometheus)
+                r = table_print(table);
+finish:
+        sd_bus_error_free(&error);
+        sd_bus_message_unref(reply);
+        table_free(table);
+        return r;
+}
+
+/* --- the client --- */
+
+enum { CLIENT_ZONE, CLIENT_NAME, CLIENT_STATE, CLIENT_SERVER, CLIENT_REGISTERED, CLIENT_NEXT, CLIENT_ERROR };
+
+static const struct column client_columns[] = {
+        [CLIENT_ZONE] = { "ZONE", COLUMN_TEXT },
+        [CLIENT_NAME] = { "NAME", COLUMN_TEXT },
+        [CLIENT_STATE] = { "STATE", COLUMN_TEXT },
+        [CLIENT_SERVER] = { "SERVER", COLUMN_TEXT },
+        [CLIENT_REGISTERED] = { "REGISTERED", COLUMN_WIDE },
+        [CLIENT_NEXT] = { "NEXT", COLUMN_TIME },
+        [CLIENT_ERROR] = { "LAST ERROR", COLUMN_WIDE },
+};
+
+static int read_client_zone(void *userdata, const char *path, sd_bus_message *properties)
+{
+        struct table *table = userdata;
+        _cleanup_free_ char *registered = NULL;
+        const char *key, *state;
+        uint64_t usec;
+        int r = table_row(table);
+
+        while (r >= 0 && (r = next_property(properties, &key)) > 0) {
+                if (streq(key, "Zone"))
+                        r = set_string(table, CLIENT_ZONE, properties);
+                else if (streq(key, "Name"))
+                        r = set_string(table, CLIENT_NAME, properties);
+                else if (streq(key, "Server"))
+                        r = set_string(table, CLIENT_SERVER, properties);
+                else if (streq(key, "LastError"))
+                        r = set_string(table, CLIENT_ERROR, properties);
+                else if (streq(key, "State")) {
+                        r = property_string(properties, &state);
+                        if (r >= 0)
+                                r = table_set(table, CLIENT_STATE, state);
+                        if (r >= 0)
+                                table_colour(table, CLIENT_STATE,
+                                             streq(state, "registered") ? "green" : "yellow");
+                } else if (streq(key, "Registered")) {
+                        r = property_strings(properties, &registered);
+                        if (r >= 0)
+                                r = table_set(table, CLIENT_REGISTERED, registered);
+                } else if (streq(key, "NextRefreshUSec")) {
+                        r = property_number(properties, 't', &usec);
+                        if (r >= 0)
+                                r = table_set_time(table, CLIENT_NEXT, usec);
+                } else
+                        r = property_skip(properties);
+        }
+        return r;
+}
+
+static int client_status(struct context *context)
+{
+        return print_objects(context, CLIENT_SERVICE, CLIENT_PATH, "org.nsreg.Client1.Zone", "client",
+                             client_columns, ELEMENTSOF(client_columns), read_client_zone);
+}
+
+int verb_client(struct context *context, int argc, char *argv[])
+{
+        static const struct {
+                const char *word, *method;
+        } methods[] = {
+                { "refresh", "Refresh" },
+                { "release", "Release" },
+                { "rediscover", "Rediscover" },
+                { "reload", "Reload" },
+        };
+
+        if (argc < 2 || streq(argv[1], "status"))
+                return client_status(context);
+        for (size_t i = 0; i < ELEMENTSOF(methods); i++)
+                if (streq(argv[1], methods[i].word))
+                        return call_simple(context, CLIENT_SERVICE, CLIENT_PATH, CLIENT_MANAGER,
+                                           methods[i].method);
+        fprintf(stderr,
+                "nsregctl: \"client %s\" is unknown: status, refresh, release, rediscover or reload.\n",
+                argv[1]);
+        return -EINVAL;
+}
+
+/* --- status --- */
+
+static bool is_running(struct context *context, const char *service)
+{
+        sd_bus_message *reply = NULL;
+        int running = false;
+
+        if (sd_bus_call_method(context->bus, "org.freedesktop.DBus", "/org/freedesktop/DBus",
+                               "org.freedesktop.DBus", "NameHasOwner", NULL, &reply, "s", service) >= 0)
+                (void) sd_bus_message_read(reply, "b", &running);
+        sd_bus_message_unref(reply);
+        return running;
+}
+
+int verb_status(struct context *context, int argc, char *argv[])
+{
+        bool registrar = is_running(context, REGISTRY_SERVICE), client = is_running(context, CLIENT_SERVICE);
+        bool people = context->output == OUTPUT_TABLE;
+        int r = 0;
+
+        if (people)
+                printf("Registrar (nsregd): %s\n", registrar ? "running" : "not running");
+        if (registrar)
+                r = verb_zones(context, argc, argv);
+        if (registrar && r >= 0) {
+                if (people)
+                        putchar('\n');
+                r = verb_upstreams(context, argc, argv);
+        }
+        if (people)
+                printf("%sClient (nsregc): %s\n", registrar ? "\n" : "", client ? "running" : "not running");
+        if (client && r >= 0)
+                r = client_status(context);
+        return r;
+}

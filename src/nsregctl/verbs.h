@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* What nsregctl can do. Each verb gets its own words (argv[0] is the verb) and returns 0 or negative, having
+ * said what went wrong. */
+
+#include <stdbool.h>
+#include <systemd/sd-bus.h>
+
+#include "nsregctl/table.h"
+
+#define REGISTRY_SERVICE "org.nsreg.Registry1"
+#define REGISTRY_PATH    "/org/nsreg/Registry1"
+#define REGISTRY_MANAGER "org.nsreg.Registry1.Manager"
+#define CLIENT_SERVICE   "org.nsreg.Client1"
+#define CLIENT_PATH      "/org/nsreg/Client1"
+#define CLIENT_MANAGER   "org.nsreg.Client1.Manager"
+
+struct context {
+        sd_bus *bus;
+        enum output output;
+        bool legend;
+        bool block;
+        bool prometheus;
+};
+
+int verb_status(struct context *context, int argc, char *argv[]);
+int verb_list(struct context *context, int argc, char *argv[]);
+int verb_show(struct context *context, int argc, char *argv[]);
+int verb_zones(struct context *context, int argc, char *argv[]);
+int verb_upstreams(struct context *context, int argc, char *argv[]);
+int verb_reserved(struct context *context, int argc, char *argv[]);
+int verb_change(struct context *context, int argc, char *argv[]); /* revoke, withdraw, reserve, unreserve */
+int verb_simple(struct context *context, int argc, char *argv[]); /* flush, reconcile, reload */
+int verb_monitor(struct context *context, int argc, char *argv[]);
+int verb_statistics(struct context *context, int argc, char *argv[]);
+int verb_client(struct context *context, int argc, char *argv[]);
+
+/* Says what a bus error means, and what to do; returns r. */
+int report(const char *service, const sd_bus_error *error, int r);
+/* All managed objects below "path": for each object that has "interface", calls back with the message inside
+ * its a{sv}. A negative return ends it. */
+typedef int (*object_callback)(void *userdata, const char *path, sd_bus_message *properties);
+int each_object(struct context *context, const char *service, const char *path, const char *interface,
+                object_callback callback, void *userdata);
+/* Enters the next {sv}: 1 and the key, 0 at the end, or negative. Then the variant is read with
+ * property_string() and the like, which leave it. */
+int next_property(sd_bus_message *message, const char **ret_key);
+int property_string(sd_bus_message *message, const char **ret);
+int property_number(sd_bus_message *message, char type, uint64_t *ret);
+int property_skip(sd_bus_message *message);
+/* An "as" or "ao" joined by blanks; owned by the caller. */
+int property_strings(sd_bus_message *message, char **ret);
