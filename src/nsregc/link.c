@@ -9,11 +9,12 @@
 
 #define STATE_FILE_MAX 65536
 
+/* A file may be replaced in its directory, written in place (bind mounts), or be a link to another one that
+ * is replaced in *its* directory: three places to look at. */
 struct watched_file {
         struct link_monitor *monitor;
-        char *path;
-        const char *name; /* its last part */
-        sd_event_source *source;
+        char *path, *real;
+        sd_event_source *beside, *beside_real, *itself;
 };
 
 struct link_monitor {
@@ -175,33 +176,67 @@ void link_monitor_set_bus(struct link_monitor *monitor, sd_bus *bus)
         ask_resolved(monitor);
 }
 
+static const char *last_part(const char *path)
+{
+        const char *slash = strrchr(path, '/');
+
+        return slash ? slash + 1 : path;
+}
+
+static void file_watch_arm(struct watched_file *file);
+
 static int on_inotify(sd_event_source *source, const struct inotify_event *event, void *userdata)
 {
         struct watched_file *file = userdata;
 
-        if ((event->mask & IN_Q_OVERFLOW) || (event->len > 0 && streq(event->name, file->name)))
-                file->monitor->changed(file->monitor->userdata);
+        if (event->len > 0 && !(event->mask & IN_Q_OVERFLOW) && !streq(event->name, last_part(file->path)) &&
+            !(file->real && streq(event->name, last_part(file->real))))
+                return 0;
+        file_watch_arm(file);
+        file->monitor->changed(file->monitor->userdata);
         return 0;
 }
 
-/* Without its directory a file is looked at whenever something else changes. */
+static void watch_beside(struct watched_file *file, const char *path, sd_event_source **ret)
+{
+        _cleanup_free_ char *directory = strndup(path, MAX((size_t) (last_part(path) - path), (size_t) 1));
+
+        if (directory)
+                (void) sd_event_add_inotify(file->monitor->event, ret, directory,
+                                            IN_CLOSE_WRITE | IN_MOVED_TO | IN_CREATE | IN_DELETE | IN_ONLYDIR,
+                                            on_inotify, file);
+}
+
+static void file_unwatch(struct watched_file *file)
+{
+        file->beside = sd_event_source_disable_unref(file->beside);
+        file->beside_real = sd_event_source_disable_unref(file->beside_real);
+        file->itself = sd_event_source_disable_unref(file->itself);
+        free(file->real);
+        file->real = NULL;
+}
+
+/* What cannot be watched is looked at whenever something else changes. */
+static void file_watch_arm(struct watched_file *file)
+{
+        file_unwatch(file);
+        file->real = realpath(file->path, NULL);
+        watch_beside(file, file->path, &file->beside);
+        if (!file->real)
+                return;
+        if (!streq(file->real, file->path))
+                watch_beside(file, file->real, &file->beside_real);
+        (void) sd_event_add_inotify(file->monitor->event, &file->itself, file->real, IN_CLOSE_WRITE,
+                                    on_inotify, file);
+}
+
 static int file_watch(struct link_monitor *monitor, struct watched_file *file, const char *path)
 {
-        _cleanup_free_ char *directory = strdup(path);
-        char *slash;
-
         file->monitor = monitor;
         file->path = strdup(path);
-        if (!directory || !file->path)
+        if (!file->path)
                 return -ENOMEM;
-        slash = strrchr(directory, '/');
-        file->name = strrchr(file->path, '/');
-        if (!slash || !file->name)
-                return -EINVAL;
-        *slash = '\0';
-        file->name++;
-        (void) sd_event_add_inotify(monitor->event, &file->source, directory[0] ? directory : "/",
-                                    IN_CLOSE_WRITE | IN_MOVED_TO | IN_DELETE | IN_ONLYDIR, on_inotify, file);
+        file_watch_arm(file);
         return 0;
 }
 
@@ -232,8 +267,8 @@ struct link_monitor *link_monitor_free(struct link_monitor *monitor)
                 return NULL;
         sd_bus_slot_unref(monitor->call);
         sd_bus_slot_unref(monitor->match);
-        sd_event_source_disable_unref(monitor->resolv_conf.source);
-        sd_event_source_disable_unref(monitor->networkd.source);
+        file_unwatch(&monitor->resolv_conf);
+        file_unwatch(&monitor->networkd);
         free(monitor->resolv_conf.path);
         free(monitor->networkd.path);
         name_list_clear(&monitor->resolved);

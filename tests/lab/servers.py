@@ -94,7 +94,7 @@ class Server:
 
     binary = None
 
-    def __init__(self, directory, *zones, key=None, netns=None, address=LOOPBACK):
+    def __init__(self, directory, *zones, key=None, netns=None, address=LOOPBACK, port=None):
         self.directory = str(directory)
         os.makedirs(self.directory, exist_ok=True)
         self.key = key or TsigKey()
@@ -103,7 +103,7 @@ class Server:
             if zone.keys is None:
                 zone.keys = [self.key]
         self.address = address
-        self.port = free_port()
+        self.port = port or free_port()
         self.process = None
         self.netns = netns
 
@@ -173,6 +173,9 @@ class Server:
         message = dns.message.make_query(fqdn(name), kind)
         message.flags &= ~dns.flags.RD
         ask = dns.query.tcp if tcp else dns.query.udp
+        if self.netns:
+            with self.netns:
+                return ask(message, self.address, timeout=timeout, port=self.port)
         return ask(message, self.address, timeout=timeout, port=self.port)
 
     def addresses(self, name):
@@ -226,7 +229,8 @@ class Server:
         if zone:
             script.append(f"zone {fqdn(zone)}")
         script += [*lines, "send"]
-        run = subprocess.run(["nsupdate", "-y", f"{key.algorithm}:{key.name}:{key.secret}", "-t", "10"],
+        inside = self.netns.command() if self.netns else []
+        run = subprocess.run([*inside, "nsupdate", "-y", f"{key.algorithm}:{key.name}:{key.secret}", "-t", "10"],
                              input="\n".join(script) + "\n", text=True, stdout=subprocess.PIPE,
                              stderr=subprocess.STDOUT, check=False, timeout=60)
         return run.returncode, run.stdout
