@@ -29,6 +29,7 @@ struct request {
         uint8_t bytes[]; /* as received */
 };
 
+static void refuse(struct request *request, bool owner_mismatch);
 static void refuse_with(struct request *request, enum dns_rcode rcode, int ede, const char *text);
 static void stage_admit(struct request *request, const struct dns_message *message);
 static void stage_turn(void *userdata, struct registry_zone *zone);
@@ -84,10 +85,11 @@ void requests_resume(struct manager *manager)
 {
         struct request *request, *next;
 
-        LIST_FOREACH_SAFE(request, &manager->requests, requests, next)
-        {
+        LIST_FOREACH_SAFE (request, &manager->requests, requests, next) {
                 request->zone = registry_find_zone(manager->registry, &request->zone_name);
-                if (request->zone)
+                if (request->decision.rcode != DNS_RCODE_NOERROR)
+                        refuse(request, false); /* it only waited for what was withdrawn */
+                else if (request->zone)
                         stage_publish(request);
                 else
                         refuse_with(request, DNS_RCODE_NOTAUTH, DNS_EDE_NONE, "this zone is served no more");
@@ -553,10 +555,26 @@ static void stage_publish(struct request *request)
                 stage_published(request, WAIT_FAILED, reason ?: "out of memory");
 }
 
-/* Behind the undoing of what an upstream would not have. */
+static void reply_withdrawn(void *userdata, enum wait_outcome outcome, const char *reason)
+{
+        struct request *request = userdata;
+
+        request->publication = NULL;
+        refuse(request, false);
+}
+
+/* Behind the undoing of what an upstream would not have: what others had published already is withdrawn
+ * before the answer, as far as they can be reached. */
 static void reply_undone(void *userdata, struct registry_zone *zone)
 {
-        refuse(userdata, false);
+        struct request *request = userdata;
+        const char *reason;
+
+        request->zone = zone;
+        if (!zone || publisher_wait(request->manager->publisher, zone, &request->update.name,
+                                    request->addresses, request->n_addresses, publish_timeout(request),
+                                    reply_withdrawn, request, &request->publication, &reason) <= 0)
+                refuse(request, false);
 }
 
 static void stage_published(void *userdata, enum wait_outcome outcome, const char *reason)

@@ -113,7 +113,7 @@ def test_foreign_data_after_a_claim_while_the_server_was_away(lab, server):
     reply = client.claim("taken", "10.0.0.1")
     assert reply.rcode == "SERVFAIL" and "not published" in reply.text
     server.restart()
-    eventually(lambda: client.claim("taken", "10.0.0.1").rcode == "REFUSED", 20)
+    eventually(lambda: client.claim("taken", "10.0.0.1").rcode == "REFUSED", 20, interval=0.2)
     assert forward(server, "taken") == {("A", "192.0.2.7")}
 
 
@@ -124,7 +124,7 @@ def test_outage_at_claim_and_at_end(lab, server):
     reply = client.claim("foo", "10.0.0.1", ttl=300)
     assert reply.rcode == "SERVFAIL"
     server.restart()
-    eventually(lambda: client.claim("foo", "10.0.0.1", ttl=300).rcode == "NOERROR", 20)
+    eventually(lambda: client.claim("foo", "10.0.0.1", ttl=300).rcode == "NOERROR", 20, interval=0.2)
     assert forward(server, "foo") == {("A", "10.0.0.1")}
 
     server.stop()
