@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Who may change something: root, or whoever polkit says; without polkit on the machine, root. All questions
- * are asked asynchronously. */
+/* Who may change something: root, the user that the daemon runs as, or whoever polkit says. All questions are
+ * asked asynchronously. */
 
 #include <systemd/sd-bus.h>
 
