@@ -7,11 +7,10 @@
 /* Names that show in the tree; the rest is found by name and page. */
 #define ENUMERATED_MAX UINT64_C(1000)
 
-static char *plain_name(const struct dns_name *name, char text[static DNS_NAME_FORMAT_MAX])
+char *bus_name_text(const struct dns_name *name, char text[static DNS_NAME_FORMAT_MAX])
 {
         size_t length = strlen(dns_name_format(name, text));
 
-        /* Without the final dot, as people write it; the root keeps it. */
         if (length > 1)
                 text[length - 1] = '\0';
         return text;
@@ -21,7 +20,7 @@ int bus_zone_path(const struct registry_zone *zone, char **ret)
 {
         char text[DNS_NAME_FORMAT_MAX];
 
-        return sd_bus_path_encode(BUS_ZONE_PATH, plain_name(&zone->policy->zone, text), ret);
+        return sd_bus_path_encode(BUS_ZONE_PATH, bus_name_text(&zone->policy->zone, text), ret);
 }
 
 int bus_upstream_path(const struct upstream *upstream, char **ret)
@@ -33,7 +32,7 @@ int bus_name_path(const struct dns_name *name, char **ret)
 {
         char text[DNS_NAME_FORMAT_MAX];
 
-        return sd_bus_path_encode(BUS_NAME_PATH, plain_name(name, text), ret);
+        return sd_bus_path_encode(BUS_NAME_PATH, bus_name_text(name, text), ret);
 }
 
 uint64_t bus_real_usec(const struct manager *manager, usec_t lease_usec)
@@ -213,7 +212,7 @@ static int get_zone(sd_bus *bus, const char *path, const char *interface, const 
         int r;
 
         if (streq(property, "Name"))
-                return sd_bus_message_append(reply, "s", plain_name(&zone->policy->zone, text));
+                return sd_bus_message_append(reply, "s", bus_name_text(&zone->policy->zone, text));
         if (streq(property, "Registrations"))
                 return sd_bus_message_append(reply, "u", zone->n_names);
         if (streq(property, "Records"))
@@ -334,8 +333,8 @@ static int get_upstream(sd_bus *bus, const char *path, const char *interface, co
                 return r < 0 ? -ENOMEM : sd_bus_message_append(reply, "s", target);
         }
         if (streq(property, "Zone"))
-                return sd_bus_message_append(reply, "s",
-                                             config->zone.length > 0 ? plain_name(&config->zone, text) : "");
+                return sd_bus_message_append(
+                        reply, "s", config->zone.length > 0 ? bus_name_text(&config->zone, text) : "");
         if (streq(property, "State"))
                 return sd_bus_message_append(reply, "s", upstream_state(upstream));
         if (streq(property, "LastError"))
@@ -434,9 +433,9 @@ static int get_name(sd_bus *bus, const char *path, const char *interface, const 
         char text[DNS_NAME_FORMAT_MAX], fingerprint[DNS_KEY_FINGERPRINT_MAX];
 
         if (streq(property, "Name"))
-                return sd_bus_message_append(reply, "s", plain_name(&name, text));
+                return sd_bus_message_append(reply, "s", bus_name_text(&name, text));
         if (streq(property, "Zone"))
-                return sd_bus_message_append(reply, "s", plain_name(&entry->zone->policy->zone, text));
+                return sd_bus_message_append(reply, "s", bus_name_text(&entry->zone->policy->zone, text));
         if (streq(property, "Algorithm"))
                 return sd_bus_message_append(reply, "s",
                                              dns_algorithm_to_string(state->key->algorithm) ?: "");
@@ -530,4 +529,23 @@ int bus_objects_add(sd_bus *bus, struct manager *manager)
         if (r >= 0)
                 r = sd_bus_add_node_enumerator(bus, NULL, BUS_NAME_PATH, enumerate_names, manager);
         return r;
+}
+
+void bus_objects_emit(sd_bus *bus, struct manager *manager, bool come)
+{
+        int (*emit)(sd_bus *, const char *) = come ? sd_bus_emit_object_added : sd_bus_emit_object_removed;
+        struct upstream *upstream;
+
+        for (size_t i = 0; i < manager->n_zones; i++) {
+                _cleanup_free_ char *path = NULL;
+
+                if (bus_zone_path(manager->zones[i].zone, &path) >= 0)
+                        (void) emit(bus, path);
+        }
+        LIST_FOREACH (upstream, publisher_upstreams(manager->publisher), upstreams) {
+                _cleanup_free_ char *path = NULL;
+
+                if (bus_upstream_path(upstream, &path) >= 0)
+                        (void) emit(bus, path);
+        }
 }

@@ -23,6 +23,12 @@
 /* Adds vtables, enumerators and object managers; the slots float. 0 or -errno. */
 int bus_objects_add(sd_bus *bus, struct manager *manager);
 
+/* Tells those who watch the tree that zones and upstreams come, or (before they are freed) go. */
+void bus_objects_emit(sd_bus *bus, struct manager *manager, bool come);
+
+/* As people write it: without the final dot; the root keeps it. Returns text. */
+char *bus_name_text(const struct dns_name *name, char text[static DNS_NAME_FORMAT_MAX]);
+
 /* Paths are owned by the caller. 0 or -ENOMEM. */
 int bus_zone_path(const struct registry_zone *zone, char **ret);
 int bus_upstream_path(const struct upstream *upstream, char **ret);

@@ -83,8 +83,8 @@ static int append_registration(sd_bus_message *reply, const struct manager *mana
                 address_format(&state->source, source);
         r = sd_bus_message_open_container(reply, 'r', "sssqttsa(iayt)b");
         if (r >= 0)
-                r = sd_bus_message_append(reply, "sssqtts", dns_name_format(&name, name_text),
-                                          dns_name_format(&entry->zone->policy->zone, zone_text),
+                r = sd_bus_message_append(reply, "sssqtts", bus_name_text(&name, name_text),
+                                          bus_name_text(&entry->zone->policy->zone, zone_text),
                                           dns_algorithm_to_string(state->key->algorithm) ?: "",
                                           state->key_tag, bus_real_usec(manager, state->key_end_usec),
                                           state->seen_usec, source);
@@ -169,7 +169,7 @@ static int on_list_reserved(sd_bus_message *message, void *userdata, sd_bus_erro
 
                 if (!entry->state->reserved && !entry->state->banned_fingerprint)
                         continue;
-                r = sd_bus_message_append(reply, "(ss)", dns_name_format(&name, text),
+                r = sd_bus_message_append(reply, "(ss)", bus_name_text(&name, text),
                                           entry->state->banned_fingerprint ?: "");
                 n++;
         }
@@ -377,7 +377,7 @@ void bus_name_claimed(struct bus *bus, const struct dns_name *name, const struct
 
         if (get_bus(bus))
                 (void) sd_bus_emit_signal(get_bus(bus), BUS_PATH, BUS_MANAGER_INTERFACE, "NameClaimed", "ss",
-                                          dns_name_format(name, text),
+                                          bus_name_text(name, text),
                                           source->family ? address_format(source, address) : "");
 }
 
@@ -387,7 +387,7 @@ static void emit_name(struct bus *bus, const char *member, const struct dns_name
 
         if (get_bus(bus))
                 (void) sd_bus_emit_signal(get_bus(bus), BUS_PATH, BUS_MANAGER_INTERFACE, member, "s",
-                                          dns_name_format(name, text));
+                                          bus_name_text(name, text));
 }
 
 void bus_name_released(struct bus *bus, const struct dns_name *name)
@@ -437,7 +437,7 @@ void bus_claim_refused(struct bus *bus, const struct dns_name *name, const struc
 
         if (get_bus(bus))
                 (void) sd_bus_emit_signal(get_bus(bus), BUS_PATH, BUS_MANAGER_INTERFACE, "ClaimRefused",
-                                          "sss", name ? dns_name_format(name, text) : "",
+                                          "sss", name ? bus_name_text(name, text) : "",
                                           source->family ? address_format(source, address) : "",
                                           decision->text);
 }
@@ -449,6 +449,12 @@ void bus_upstream_changed(struct bus *bus, const struct upstream *upstream)
         if (get_bus(bus) && bus_upstream_path(upstream, &path) >= 0)
                 (void) sd_bus_emit_properties_changed(get_bus(bus), path, BUS_UPSTREAM_INTERFACE, "State",
                                                       "LastError", NULL);
+}
+
+void bus_reload(struct bus *bus, bool done)
+{
+        if (get_bus(bus))
+                bus_objects_emit(get_bus(bus), bus->manager, done);
 }
 
 /* --- connection --- */

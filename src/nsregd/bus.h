@@ -25,3 +25,5 @@ void bus_name_changed(struct bus *bus, const struct dns_name *name);
 void bus_claim_refused(struct bus *bus, const struct dns_name *name, const struct address *source,
                        const struct decision *decision);
 void bus_upstream_changed(struct bus *bus, const struct upstream *upstream);
+/* To be called before what a reload replaces goes, and again when all of the new is there. */
+void bus_reload(struct bus *bus, bool done);

@@ -73,6 +73,7 @@ void event_changed(struct manager *manager, const struct dns_name *name, const s
                 bus_name_changed(manager->bus, name);
         if (was == is)
                 return;
+        manager_status_changed(manager);
         fields = make_fields(&texts, name, &owned->source);
         snprintf(texts.keytag, sizeof(texts.keytag), "%u", owned->key_tag);
         fields.keytag = texts.keytag;

@@ -500,6 +500,12 @@ static int begin(struct manager *manager)
         return 0;
 }
 
+static int on_status(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        manager_update_status(userdata);
+        return 0;
+}
+
 int manager_new(sd_event *event, const char *config_path, struct manager **ret)
 {
         _cleanup_(manager_freep) struct manager *manager = calloc(1, sizeof(*manager));
@@ -522,6 +528,11 @@ int manager_new(sd_event *event, const char *config_path, struct manager **ret)
                               on_deadline, manager);
         if (r >= 0)
                 r = sd_event_source_set_enabled(manager->deadline_source, SD_EVENT_OFF);
+        if (r >= 0)
+                r = sd_event_add_time(event, &manager->status_source, CLOCK_MONOTONIC, 0, 100 * USEC_PER_MSEC,
+                                      on_status, manager);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(manager->status_source, SD_EVENT_OFF);
         if (r < 0)
                 return r;
 
@@ -576,6 +587,7 @@ struct manager *manager_free(struct manager *manager)
         udp_server_free(manager->datagrams);
         store_free(manager->store);
         sd_event_source_disable_unref(manager->deadline_source);
+        sd_event_source_disable_unref(manager->status_source);
         keycache_free(manager->keycache);
         events_free(manager->events);
         quota_free(manager->quota);
@@ -621,6 +633,7 @@ int manager_reload(struct manager *manager, char **why)
         store_refreshed(manager);
         (void) store_pause(manager->store);
         requests_suspend(manager);
+        bus_reload(manager->bus, false);
         take_world(manager, &world);
         world_clear(&world);
         quota_forget_names(manager->quota);
@@ -639,6 +652,7 @@ int manager_reload(struct manager *manager, char **why)
                 (void) sd_event_exit(manager->event, EXIT_FAILURE);
         else
                 requests_resume(manager);
+        bus_reload(manager->bus, true);
         manager_update_status(manager);
         return r;
 }
@@ -661,6 +675,7 @@ void manager_stop(struct manager *manager)
 void manager_update_status(struct manager *manager)
 {
         const struct upstream *upstream;
+        unsigned long long n_names = manager->registry->n_names;
         unsigned n_retrying = 0;
 
         LIST_FOREACH (upstream, publisher_upstreams(manager->publisher), upstreams)
@@ -672,12 +687,21 @@ void manager_update_status(struct manager *manager)
         if (manager->n_zones == 0)
                 (void) sd_notify(false, "STATUS=Serving no zone: none is configured");
         else if (n_retrying > 0)
-                (void) sd_notifyf(false, "STATUS=Serving %zu zone%s, %llu names, %u upstream%s retrying",
-                                  manager->n_zones, manager->n_zones == 1 ? "" : "s",
-                                  (unsigned long long) manager->registry->n_names, n_retrying,
-                                  n_retrying == 1 ? "" : "s");
+                (void) sd_notifyf(false, "STATUS=Serving %zu zone%s, %llu name%s, %u upstream%s retrying",
+                                  manager->n_zones, manager->n_zones == 1 ? "" : "s", n_names,
+                                  n_names == 1 ? "" : "s", n_retrying, n_retrying == 1 ? "" : "s");
         else
-                (void) sd_notifyf(false, "STATUS=Serving %zu zone%s, %llu names", manager->n_zones,
-                                  manager->n_zones == 1 ? "" : "s",
-                                  (unsigned long long) manager->registry->n_names);
+                (void) sd_notifyf(false, "STATUS=Serving %zu zone%s, %llu name%s", manager->n_zones,
+                                  manager->n_zones == 1 ? "" : "s", n_names, n_names == 1 ? "" : "s");
+}
+
+void manager_status_changed(struct manager *manager)
+{
+        int enabled = SD_EVENT_OFF;
+
+        /* Many names may come or go within a second; it is told once. */
+        if (sd_event_source_get_enabled(manager->status_source, &enabled) >= 0 && enabled == SD_EVENT_OFF) {
+                (void) sd_event_source_set_time_relative(manager->status_source, USEC_PER_SEC);
+                (void) sd_event_source_set_enabled(manager->status_source, SD_EVENT_ONESHOT);
+        }
 }

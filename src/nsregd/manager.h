@@ -85,3 +85,5 @@ struct served_zone *manager_find_zone(struct manager *manager, const struct regi
 void manager_arm(struct manager *manager);
 /* Tells the service manager how things are. */
 void manager_update_status(struct manager *manager);
+/* The same within a second, for what may happen often. */
+void manager_status_changed(struct manager *manager);
