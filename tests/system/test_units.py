@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The units as an administrator meets them: installed, enabled, started by the first client."""
+
+import os
+import signal
+import socket
+import threading
+
+import pytest
+
+from lab import eventually
+from lab.client import Client
+
+ZONE = "home.example"
+PORT = 8053
+CONFIG = {"zones": {ZONE: {"allowed-nets": ["127.0.0.0/8", "10.0.0.0/8"], "max-addr-ttl": "1h"}}}
+SERVICES = ("nsregd.service", "nsregc.service")
+UNITS = ("nsregd.socket", "nsregc-keygen.service") + SERVICES
+
+
+def client(**options):
+    return Client("127.0.0.1", PORT, ZONE, **options)
+
+
+def registrar(container, config=None, **drop_ins):
+    container.write("/etc/nsregd/nsregd.yaml", CONFIG if config is None else config)
+    container.boot()
+    container.systemctl("enable", "--now", "nsregd.socket")
+    return container
+
+
+def addresses(label):
+    import dns.message
+    import dns.query
+    reply = dns.query.udp(dns.message.make_query(f"{label}.{ZONE}.", "A"), "127.0.0.1", port=PORT, timeout=10)
+    return {rdata.to_text() for rrset in reply.answer for rdata in rrset}
+
+
+def test_units_are_sound(container):
+    container.boot()
+    done = container.run("systemd-analyze", "verify", *UNITS, check=False)
+    assert done.returncode == 0 and done.stdout + done.stderr == ""
+
+
+@pytest.mark.parametrize("unit", SERVICES)
+def test_exposure_is_small(container, unit):
+    container.boot()
+    done = container.run("systemd-analyze", "security", "--offline=yes", "--threshold=11", unit, check=False)
+    assert done.returncode == 0, done.stdout[-600:] + done.stderr
+
+
+def test_preset(container):
+    container.boot()
+    container.systemctl("preset", *UNITS[:1], *SERVICES)
+    state = {unit: container.run("systemctl", "is-enabled", unit, check=False).stdout.strip()
+             for unit in ("nsregd.socket", *SERVICES)}
+    assert state == {"nsregd.socket": "disabled", "nsregd.service": "disabled", "nsregc.service": "enabled"}
+
+
+def test_first_connection_starts_the_registrar(container):
+    registrar(container)
+    assert container.is_active("nsregd.socket")
+    assert not container.is_active("nsregd.service")
+    reply = client().claim("printer", "10.0.0.1")
+    assert reply.rcode == "NOERROR", reply
+    assert container.is_active("nsregd.service")
+    assert addresses("printer") == {"10.0.0.1"}
+    eventually(lambda: container.property("nsregd.service", "StatusText") == "Serving 1 zone, 1 name",
+               what="STATUS tells of the name")
+    user = container.run("ps", "-o", "user=", "-p", container.property("nsregd.service", "MainPID")).stdout
+    assert user.strip() == "nsregd"
+
+
+def test_first_datagram_starts_the_registrar(container):
+    registrar(container)
+    assert addresses("nobody") == set()
+    assert container.is_active("nsregd.service")
+
+
+def test_watchdog_restarts_what_hangs(container):
+    container.drop_in("nsregd.service", "[Service]\nWatchdogSec=2s\nRestartSec=100ms\n")
+    registrar(container)
+    owner = client()
+    assert owner.claim("printer", "10.0.0.1").rcode == "NOERROR"
+    pid = container.main_pid("nsregd.service")
+    os.kill(pid, signal.SIGSTOP)
+    eventually(lambda: container.property("nsregd.service", "NRestarts") == "1" and
+               container.is_active("nsregd.service"), 60, "the watchdog's restart")
+    assert any("watchdog" in entry["MESSAGE"].lower() for entry in container.journal("-u", "nsregd.service")
+               if isinstance(entry["MESSAGE"], str))
+    assert addresses("printer") == {"10.0.0.1"}
+    assert client().claim("printer", "10.0.0.2").rcode != "NOERROR"
+    assert owner.claim("printer", "10.0.0.3").rcode == "NOERROR"
+
+
+def test_restart_under_load_refuses_no_connection(container):
+    registrar(container)
+    claimed, failures, stop = {}, [], threading.Event()
+
+    def load(number):
+        owner = client()
+        for turn in range(10000):
+            if stop.is_set():
+                return
+            label = f"host-{number}-{turn}"
+            while True:
+                # A connection may be cut by the restart, never refused; whoever is cut asks again.
+                try:
+                    reply = owner.claim(label, f"10.{number}.{turn // 256}.{turn % 256}")
+                except ConnectionRefusedError as error:
+                    failures.append(error)
+                    return
+                except OSError:
+                    reply = None
+                if reply is not None and reply.rcode == "NOERROR":
+                    claimed[label] = f"10.{number}.{turn // 256}.{turn % 256}"
+                    break
+                if reply is not None and reply.rcode != "SERVFAIL":
+                    failures.append(reply)
+                    return
+
+    assert client().claim("first", "10.0.0.1").rcode == "NOERROR"
+    threads = [threading.Thread(target=load, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for round_ in range(3):
+        before = len(claimed)
+        eventually(lambda: len(claimed) > before + 20 or failures, what="load")
+        container.systemctl("restart", "nsregd.service")
+    before = len(claimed)
+    eventually(lambda: len(claimed) > before + 20 or failures, what="load after the restarts")
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert not failures
+    for label, address in claimed.items():
+        assert addresses(label) == {address}, label
+
+
+def test_reload(container):
+    registrar(container)
+    container.systemctl("start", "nsregd.service")
+    pid = container.property("nsregd.service", "MainPID")
+    container.write("/etc/nsregd/nsregd.yaml", {"zones": {**CONFIG["zones"], "second.example": {}}})
+    container.systemctl("reload", "nsregd.service")
+    assert "2 zones" in container.property("nsregd.service", "StatusText")
+
+    container.write("/etc/nsregd/nsregd.yaml", "zones:\n  home.example:\n    max-adr-ttl: 1h\n")
+    done = container.run("systemctl", "reload", "nsregd.service", check=False)
+    assert done.returncode != 0
+    assert container.property("nsregd.service", "MainPID") == pid
+    assert container.is_active("nsregd.service")
+    assert "2 zones" in container.property("nsregd.service", "StatusText")
+    reasons = [entry["MESSAGE"] for entry in container.journal("-u", "nsregd.service")]
+    assert any("nsregd.yaml:3:" in reason and "max-addr-ttl" in reason for reason in reasons), reasons
+
+
+def test_broken_configuration_does_not_cost_the_socket(container):
+    container.drop_in("nsregd.service", "[Service]\nRestartSec=100ms\n")
+    registrar(container, "zones: [\n")
+    sockets = []
+    for _ in range(100):
+        peer = socket.create_connection(("127.0.0.1", PORT), timeout=10)
+        sockets.append(peer)
+    eventually(lambda: int(container.property("nsregd.service", "NRestarts")) > 10, 60, "many restarts")
+    for peer in sockets:
+        peer.close()
+    assert container.property("nsregd.socket", "ActiveState") == "active"
+    container.write("/etc/nsregd/nsregd.yaml", CONFIG)
+    assert client().claim("printer", "10.0.0.1").rcode == "NOERROR"
+    assert container.is_active("nsregd.service")
+
+
+def test_without_any_configuration(container):
+    container.boot()
+    container.systemctl("enable", "--now", "nsregd.socket", "nsregd.service")
+    assert "no zone" in container.property("nsregd.service", "StatusText").lower()
+    assert any("no zone" in entry["MESSAGE"] for entry in container.journal("-u", "nsregd.service", "-p", "notice"))
+    assert client().claim("printer", "10.0.0.1").rcode in ("NOTAUTH", "REFUSED")
