@@ -213,6 +213,12 @@ struct address_monitor *address_monitor_free(struct address_monitor *monitor)
         return NULL;
 }
 
+void address_monitor_set_rules(struct address_monitor *monitor, const struct address_rules *rules)
+{
+        monitor->rules = *rules;
+        tell_changes(monitor);
+}
+
 const struct address_set *address_monitor_get(struct address_monitor *monitor)
 {
         return &monitor->set;

@@ -21,6 +21,9 @@ int address_monitor_new(sd_event *event, const struct address_rules *rules, addr
 struct address_monitor *address_monitor_free(struct address_monitor *monitor);
 DEFINE_CLEANUP(struct address_monitor *, address_monitor_free)
 
+/* Other rules: what follows from them is told like any change. */
+void address_monitor_set_rules(struct address_monitor *monitor, const struct address_rules *rules);
+
 /* As of now; lifetimes are current. Owned by the monitor, good until the next turn of the loop. */
 const struct address_set *address_monitor_get(struct address_monitor *monitor);
 /* To be cleared by the caller. 0 or -ENOMEM. */

@@ -267,12 +267,22 @@ static int on_again(sd_event_source *source, uint64_t usec, void *userdata)
         return 0;
 }
 
+static void candidates_drop(struct discovery *discovery)
+{
+        for (size_t i = 0; i < discovery->n_candidates; i++)
+                candidate_free(discovery->candidates[i]);
+        discovery->n_candidates = 0;
+        discovery->error = 0;
+        discovery->again = sd_event_source_disable_unref(discovery->again);
+}
+
 int discovery_run(struct discovery *discovery, const struct name_list *domains,
                   const struct prefix_list *networks)
 {
         int r = 0;
 
         if (!discovery->discover) {
+                candidates_drop(discovery);
                 zones_collect(discovery);
                 discovery->changed(discovery->userdata);
                 return 0;
@@ -305,25 +315,36 @@ int discovery_error(const struct discovery *discovery)
         return discovery->error;
 }
 
-int discovery_new(sd_event *event, struct resolver *resolver, const struct name_list *configured,
-                  bool discover, discovery_changed changed, void *userdata, struct discovery **ret)
+int discovery_new(sd_event *event, struct resolver *resolver, discovery_changed changed, void *userdata,
+                  struct discovery **ret)
 {
-        _cleanup_(discovery_freep) struct discovery *discovery = calloc(1, sizeof(*discovery));
+        struct discovery *discovery = calloc(1, sizeof(*discovery));
 
         if (!discovery)
                 return -ENOMEM;
         discovery->event = sd_event_ref(event);
         discovery->resolver = resolver;
-        discovery->discover = discover;
         discovery->changed = changed;
         discovery->userdata = userdata;
-        for (size_t i = 0; i < configured->n_items; i++) {
-                int r = name_list_add_new(&discovery->configured, &configured->items[i]);
+        *ret = discovery;
+        return 0;
+}
 
-                if (r < 0)
+int discovery_configure(struct discovery *discovery, const struct name_list *configured, bool discover)
+{
+        struct name_list list = { 0 };
+
+        for (size_t i = 0; i < configured->n_items; i++) {
+                int r = name_list_add_new(&list, &configured->items[i]);
+
+                if (r < 0) {
+                        name_list_clear(&list);
                         return r;
+                }
         }
-        *ret = TAKE_PTR(discovery);
+        name_list_clear(&discovery->configured);
+        discovery->configured = list;
+        discovery->discover = discover;
         return 0;
 }
 
@@ -331,9 +352,7 @@ struct discovery *discovery_free(struct discovery *discovery)
 {
         if (!discovery)
                 return NULL;
-        for (size_t i = 0; i < discovery->n_candidates; i++)
-                candidate_free(discovery->candidates[i]);
-        sd_event_source_disable_unref(discovery->again);
+        candidates_drop(discovery);
         name_list_clear(&discovery->configured);
         name_list_clear(&discovery->zones);
         name_list_clear(&discovery->domains);

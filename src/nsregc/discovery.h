@@ -18,11 +18,13 @@ struct discovery;
 /* The zones may have changed, or a round has ended. May call anything but free. */
 typedef void (*discovery_changed)(void *userdata);
 
-/* configured: copied. discover false: nothing but those. */
-int discovery_new(sd_event *event, struct resolver *resolver, const struct name_list *configured,
-                  bool discover, discovery_changed changed, void *userdata, struct discovery **ret);
+int discovery_new(sd_event *event, struct resolver *resolver, discovery_changed changed, void *userdata,
+                  struct discovery **ret);
 struct discovery *discovery_free(struct discovery *discovery);
 DEFINE_CLEANUP(struct discovery *, discovery_free)
+
+/* configured: copied. discover false: nothing but those. Holds from the next round on. 0 or -ENOMEM. */
+int discovery_configure(struct discovery *discovery, const struct name_list *configured, bool discover);
 
 /* A round with these domains and networks; one under way is given up. Candidates that nobody answers for keep
  * what they gave before. */

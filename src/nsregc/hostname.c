@@ -54,6 +54,11 @@ int hostname_read(const char *directory, char ret[static HOSTNAME_LABEL_MAX])
         return hostname_parse(text, ret);
 }
 
+int hostname_choose(const char *configured, const char *directory, char ret[static HOSTNAME_LABEL_MAX])
+{
+        return configured ? hostname_parse(configured, ret) : hostname_read(directory, ret);
+}
+
 /* The directory is watched, since the file is replaced as a whole. */
 static int on_inotify(sd_event_source *source, const struct inotify_event *event, void *userdata)
 {

@@ -17,6 +17,9 @@ int hostname_parse(const char *text, char ret[static HOSTNAME_LABEL_MAX]);
 /* "directory" is /etc but in tests. */
 int hostname_read(const char *directory, char ret[static HOSTNAME_LABEL_MAX]);
 
+/* The configured name, if there is one, else hostname_read(). */
+int hostname_choose(const char *configured, const char *directory, char ret[static HOSTNAME_LABEL_MAX]);
+
 struct hostname_watch;
 /* Told when the file was written or replaced. */
 int hostname_watch_new(sd_event *event, const char *directory, void (*changed)(void *userdata),

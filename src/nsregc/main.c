@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/signalfd.h>
@@ -14,12 +15,15 @@
 static int on_signal(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
 {
         struct manager *manager = userdata;
+        _cleanup_free_ char *why = NULL;
 
-        if (info->ssi_signo == SIGHUP) {
-                log_info("Looking for everything anew");
-                manager_refresh(manager);
-        } else
+        if (info->ssi_signo != SIGHUP) {
                 manager_stop(manager);
+                return 0;
+        }
+        (void) sd_notifyf(false, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, now_usec(CLOCK_MONOTONIC));
+        (void) manager_reload(manager, &why);
+        (void) sd_notify(false, "READY=1");
         return 0;
 }
 
@@ -48,17 +52,6 @@ static int signals_block(void)
         return sigprocmask(SIG_BLOCK, &mask, NULL) < 0 ? -errno : 0;
 }
 
-/* The name to register: configured, else the machine's. "" when there is none yet. */
-static void label_choose(const struct nsregc_config *config, char ret[static HOSTNAME_LABEL_MAX])
-{
-        ret[0] = '\0';
-        if (config->name) {
-                if (hostname_parse(config->name, ret) < 0)
-                        ret[0] = '\0';
-        } else if (hostname_read("/etc", ret) < 0)
-                ret[0] = '\0';
-}
-
 static int key_report(int r, const char *why, const struct key_paths *paths, const struct dns_keypair *pair,
                       bool made)
 {
@@ -76,8 +69,31 @@ static int key_report(int r, const char *why, const struct key_paths *paths, con
         return 0;
 }
 
-static int run(const struct options *options, const struct nsregc_config *config, const char *label,
-               const struct dns_keypair *pair)
+/* The configuration with the command line laid over it; also at each reload. */
+static int configuration_load(void *userdata, struct nsregc_config **ret, char **why)
+{
+        const struct options *options = userdata;
+        _cleanup_(nsregc_config_freep) struct nsregc_config *config = NULL;
+        struct config_error error = CONFIG_ERROR_INIT;
+        int r;
+
+        r = nsregc_config_load(options->config_path, &config, &error);
+        if (error.warnings)
+                log_warning("%s", error.warnings);
+        if (r < 0)
+                *why = TAKE_PTR(error.text);
+        config_error_clear(&error);
+        if (r < 0)
+                return r;
+        r = options_apply(options, config);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(config);
+        return 0;
+}
+
+/* Takes the configuration. */
+static int run(const struct options *options, struct nsregc_config *config, const struct dns_keypair *pair)
 {
         _cleanup_(sd_event_unrefp) sd_event *event = NULL;
         _cleanup_(manager_freep) struct manager *manager = NULL;
@@ -91,9 +107,10 @@ static int run(const struct options *options, const struct nsregc_config *config
                 r = sd_event_default(&event);
         if (r < 0) {
                 log_error("Event loop: %s", strerror(-r));
+                nsregc_config_free(config);
                 return r;
         }
-        r = manager_new(event, mode, config, pair, label[0] ? label : NULL, &manager);
+        r = manager_new(event, mode, config, pair, configuration_load, (void *) options, &manager);
         if (r < 0)
                 return r;
         r = signals_set_up(event, manager);
@@ -104,7 +121,7 @@ static int run(const struct options *options, const struct nsregc_config *config
         if (mode == MANAGER_DAEMON) {
                 (void) sd_event_set_watchdog(event, true);
                 (void) sd_notify(false, "READY=1");
-                if (!label[0])
+                if (!manager_label(manager))
                         log_notice("This machine has no static host name that can be registered; waiting for "
                                    "one");
         }
@@ -114,8 +131,10 @@ static int run(const struct options *options, const struct nsregc_config *config
         return r;
 }
 
-static int main_configured(const struct options *options, const struct nsregc_config *config)
+/* Takes the configuration. */
+static int main_configured(const struct options *options, struct nsregc_config *config)
 {
+        _cleanup_(nsregc_config_freep) struct nsregc_config *owned = config;
         _cleanup_(dns_keypair_freep) struct dns_keypair *pair = NULL;
         _cleanup_free_ char *why = NULL;
         struct key_paths paths = { 0 };
@@ -123,16 +142,17 @@ static int main_configured(const struct options *options, const struct nsregc_co
         bool made = true;
         int r;
 
-        label_choose(config, label);
+        if (hostname_choose(config->name, "/etc", label) < 0)
+                strcpy(label, "nsregc");
         if (options->generate_key)
-                r = key_generate(config, label[0] ? label : "nsregc", &pair, &paths, &why);
+                r = key_generate(config, label, &pair, &paths, &why);
         else
-                r = key_obtain(config, label[0] ? label : "nsregc", &pair, &paths, &made, &why);
+                r = key_obtain(config, label, &pair, &paths, &made, &why);
         r = key_report(r, why, &paths, pair, made);
         key_paths_clear(&paths);
         if (r < 0 || options->generate_key)
                 return r;
-        return run(options, config, label, pair);
+        return run(options, TAKE_PTR(owned), pair);
 }
 
 /* For whoever seals keys: it never touches a disk in the clear. */
@@ -156,55 +176,42 @@ static int print_new_key(void)
         return r;
 }
 
-static int configuration_load(const struct options *options, struct nsregc_config **ret)
+static int main_with(struct options *options)
 {
         _cleanup_(nsregc_config_freep) struct nsregc_config *config = NULL;
-        struct config_error error = CONFIG_ERROR_INIT;
+        _cleanup_free_ char *why = NULL;
         int r;
 
-        r = nsregc_config_load(options->config_path, &config, &error);
-        if (error.warnings)
-                log_warning("%s", error.warnings);
-        if (r < 0)
-                log_error("%s", error.text ?: strerror(-r));
-        config_error_clear(&error);
-        if (r < 0)
+        r = configuration_load(options, &config, &why);
+        if (r < 0) {
+                log_error("%s", why ?: strerror(-r));
                 return r;
-        *ret = TAKE_PTR(config);
-        return 0;
+        }
+        if (options->print && options->generate_key)
+                return print_new_key();
+        if (options->print) {
+                nsregc_config_print(config, stdout);
+                return 0;
+        }
+        return main_configured(options, TAKE_PTR(config));
 }
 
 int main(int argc, char *argv[])
 {
-        _cleanup_(nsregc_config_freep) struct nsregc_config *config = NULL;
         struct options options = { 0 };
         int r;
 
         log_open("nsregc");
         r = options_parse(argc, argv, &options);
+        if (r == 0)
+                r = options_check(&options);
         if (r != 0) {
                 options_clear(&options);
                 return r > 0 ? EXIT_SUCCESS : 2;
         }
         if (options.debug)
                 log_set_max_level(LOG_DEBUG);
-
-        r = configuration_load(&options, &config);
-        if (r >= 0) {
-                r = options_apply(&options, config);
-                if (r == -EINVAL) {
-                        options_clear(&options);
-                        return 2;
-                }
-        }
-        if (r >= 0) {
-                if (options.print && options.generate_key)
-                        r = print_new_key();
-                else if (options.print)
-                        nsregc_config_print(config, stdout);
-                else
-                        r = main_configured(&options, config);
-        }
+        r = main_with(&options);
         options_clear(&options);
         return r < 0 ? EXIT_FAILURE : r;
 }

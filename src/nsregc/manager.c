@@ -6,6 +6,7 @@
 
 #include "bus/bus-connection.h"
 #include "nsregc/address.h"
+#include "nsregc/bus.h"
 #include "nsregc/clock.h"
 #include "nsregc/discovery.h"
 #include "nsregc/hostname.h"
@@ -26,7 +27,9 @@
 struct manager {
         sd_event *event;
         enum manager_mode mode;
-        const struct nsregc_config *config;
+        struct nsregc_config *config;
+        manager_load load;
+        void *load_userdata;
         const struct dns_keypair *pair;
         char label[HOSTNAME_LABEL_MAX]; /* empty: none */
 
@@ -35,7 +38,8 @@ struct manager {
         struct link_monitor *links;
         struct hostname_watch *hostname;
         struct clock_watch *clock;
-        struct bus_connection *bus;
+        struct bus_connection *connection;
+        struct client_bus *bus;
         struct resolver *resolver;
         struct discovery *discovery;
         struct ledger *ledger;
@@ -295,6 +299,8 @@ static int on_tidy(sd_event_source *source, void *userdata)
                         i++;
         }
         status_update(manager);
+        if (manager->bus)
+                client_bus_sync(manager->bus);
         return 0;
 }
 
@@ -392,9 +398,10 @@ static void on_hostname(void *userdata)
 {
         struct manager *manager = userdata;
         char label[HOSTNAME_LABEL_MAX];
-        int r = hostname_read(HOSTNAME_DIRECTORY, label);
 
-        if (r < 0) {
+        if (manager->config->name)
+                return;
+        if (hostname_read(HOSTNAME_DIRECTORY, label) < 0) {
                 log_notice("This machine has no static host name that can be registered; %s",
                            manager->label[0] ? "keeping the one of before" : "waiting for one");
                 return;
@@ -413,12 +420,16 @@ static void on_bus_up(void *userdata, sd_bus *bus)
 
         resolver_set_bus(manager->resolver, bus);
         link_monitor_set_bus(manager->links, bus);
+        if (manager->bus)
+                client_bus_connect(manager->bus, bus);
 }
 
 static void on_bus_down(void *userdata, sd_bus *bus)
 {
         struct manager *manager = userdata;
 
+        if (manager->bus)
+                client_bus_connect(manager->bus, NULL);
         link_monitor_set_bus(manager->links, NULL);
         resolver_set_bus(manager->resolver, NULL);
 }
@@ -496,17 +507,10 @@ static int ledger_make(struct manager *manager)
         return r;
 }
 
-static int manager_setup(struct manager *manager)
+/* What the parts take from the configuration, at the start and again at each reload. */
+static void rules_fill(struct manager *manager)
 {
         const struct nsregc_config *config = manager->config;
-        struct resolver_options resolver = {
-                .server = config->dns_server.host,
-                .port = config->dns_server.port,
-                .tcp = config->dns_tcp,
-                .timeout_usec = config->dns_timeout_usec,
-        };
-        struct link_options links = { 0 };
-        int r;
 
         manager->rules = (struct address_rules){
                 .interfaces = &config->interfaces,
@@ -515,6 +519,27 @@ static int manager_setup(struct manager *manager)
                 .n_extra = config->extra_addresses.n_items,
                 .ipv6_temporary = config->ipv6_temporary,
         };
+}
+
+static struct resolver_options resolver_options_of(const struct nsregc_config *config)
+{
+        return (struct resolver_options){
+                .server = config->dns_server.host,
+                .port = config->dns_server.port,
+                .tcp = config->dns_tcp,
+                .timeout_usec = config->dns_timeout_usec,
+        };
+}
+
+static int manager_setup(struct manager *manager)
+{
+        struct resolver_options resolver = resolver_options_of(manager->config);
+        struct link_options links = { 0 };
+        int r;
+
+        rules_fill(manager);
+        if (hostname_choose(manager->config->name, HOSTNAME_DIRECTORY, manager->label) < 0)
+                manager->label[0] = '\0';
         r = sd_event_add_defer(manager->event, &manager->tidy, on_tidy, manager);
         if (r < 0)
                 return r;
@@ -524,8 +549,10 @@ static int manager_setup(struct manager *manager)
         r = resolver_new(manager->event, &resolver, &manager->resolver);
         if (r < 0)
                 return r;
-        r = discovery_new(manager->event, manager->resolver, &config->zones, config->discover_zones,
-                          on_discovery, manager, &manager->discovery);
+        r = discovery_new(manager->event, manager->resolver, on_discovery, manager, &manager->discovery);
+        if (r >= 0)
+                r = discovery_configure(manager->discovery, &manager->config->zones,
+                                        manager->config->discover_zones);
         if (r < 0)
                 return r;
         r = link_monitor_new(manager->event, &links, on_links, manager, &manager->links);
@@ -534,34 +561,80 @@ static int manager_setup(struct manager *manager)
         r = clock_watch_new(manager->event, on_woken, manager, &manager->clock);
         if (r < 0)
                 log_debug("Steps of the clock are not seen: %s", strerror(-r));
-        if (!config->name) {
-                r = hostname_watch_new(manager->event, HOSTNAME_DIRECTORY, on_hostname, manager,
-                                       &manager->hostname);
-                if (r < 0)
-                        log_debug("Changes of the host name are not seen: %s", strerror(-r));
-        }
-        r = bus_connection_new(manager->event, &bus_ops, manager, &manager->bus);
+        r = hostname_watch_new(manager->event, HOSTNAME_DIRECTORY, on_hostname, manager, &manager->hostname);
+        if (r < 0)
+                log_debug("Changes of the host name are not seen: %s", strerror(-r));
+        r = address_monitor_new(manager->event, &manager->rules, on_addresses, manager, &manager->addresses);
         if (r < 0)
                 return r;
-        return address_monitor_new(manager->event, &manager->rules, on_addresses, manager,
-                                   &manager->addresses);
+        /* A command that ends by itself is no service. */
+        if (manager->mode == MANAGER_DAEMON) {
+                r = client_bus_new(manager, &manager->bus);
+                if (r < 0)
+                        return r;
+        }
+        return bus_connection_new(manager->event, &bus_ops, manager, &manager->connection);
 }
 
-int manager_new(sd_event *event, enum manager_mode mode, const struct nsregc_config *config,
-                const struct dns_keypair *pair, const char *label, struct manager **ret)
+static int config_apply(struct manager *manager)
+{
+        struct resolver_options resolver = resolver_options_of(manager->config);
+        char label[HOSTNAME_LABEL_MAX];
+        int r;
+
+        rules_fill(manager);
+        address_monitor_set_rules(manager->addresses, &manager->rules);
+        if (hostname_choose(manager->config->name, HOSTNAME_DIRECTORY, label) >= 0)
+                strcpy(manager->label, label);
+        for (size_t i = 0; i < manager->n_registrations; i++)
+                registration_set_times(manager->registrations[i], manager->config->key_ttl_sec,
+                                       manager->config->addr_ttl_sec, manager->config->dns_timeout_usec);
+        r = resolver_configure(manager->resolver, &resolver);
+        if (r < 0)
+                return r;
+        return discovery_configure(manager->discovery, &manager->config->zones,
+                                   manager->config->discover_zones);
+}
+
+int manager_reload(struct manager *manager, char **why)
+{
+        struct nsregc_config *config, *before = manager->config;
+        int r;
+
+        r = manager->load(manager->load_userdata, &config, why);
+        if (r < 0) {
+                log_error("The configuration is not taken, the old one stays: %s", *why ?: strerror(-r));
+                return r;
+        }
+        manager->config = config;
+        r = config_apply(manager);
+        nsregc_config_free(before);
+        if (r < 0) {
+                log_error("Applying the configuration: %s", strerror(-r));
+                return r;
+        }
+        log_info("The configuration was read again");
+        manager_refresh(manager);
+        return 0;
+}
+
+int manager_new(sd_event *event, enum manager_mode mode, struct nsregc_config *config,
+                const struct dns_keypair *pair, manager_load load, void *userdata, struct manager **ret)
 {
         _cleanup_(manager_freep) struct manager *manager = calloc(1, sizeof(*manager));
         usec_t delay;
         int r;
 
-        if (!manager)
+        if (!manager) {
+                nsregc_config_free(config);
                 return log_oom();
+        }
         manager->event = sd_event_ref(event);
         manager->mode = mode;
         manager->config = config;
+        manager->load = load;
+        manager->load_userdata = userdata;
         manager->pair = pair;
-        if (label)
-                strcpy(manager->label, label);
         r = manager_setup(manager);
         if (r < 0) {
                 log_error("Setting up: %s", strerror(-r));
@@ -592,10 +665,12 @@ struct manager *manager_free(struct manager *manager)
         address_monitor_free(manager->addresses);
         hostname_watch_free(manager->hostname);
         clock_watch_free(manager->clock);
-        manager->bus = bus_connection_free(manager->bus);
+        manager->connection = bus_connection_free(manager->connection);
+        client_bus_free(manager->bus);
         link_monitor_free(manager->links);
         resolver_free(manager->resolver);
         ledger_free(manager->ledger);
+        nsregc_config_free(manager->config);
         sd_event_unref(manager->event);
         free(manager);
         return NULL;

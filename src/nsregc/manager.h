@@ -20,16 +20,21 @@ enum manager_mode {
 
 struct manager;
 
-/* Configuration and key outlive the manager. "label" is the machine's name, NULL when there is none (yet). 0
- * or -errno, logged. */
-int manager_new(sd_event *event, enum manager_mode mode, const struct nsregc_config *config,
-                const struct dns_keypair *pair, const char *label, struct manager **ret);
+/* Reads the configuration, command line included. 0, or negative with *why (owned by the caller) saying what
+ * is wrong with it. */
+typedef int (*manager_load)(void *userdata, struct nsregc_config **ret, char **why);
+
+/* Takes the configuration, also on failure; the key outlives the manager. 0 or -errno, logged. */
+int manager_new(sd_event *event, enum manager_mode mode, struct nsregc_config *config,
+                const struct dns_keypair *pair, manager_load load, void *userdata, struct manager **ret);
 struct manager *manager_free(struct manager *manager);
 DEFINE_CLEANUP(struct manager *, manager_free)
 
 /* Takes the own records away (unless they are to be kept), then ends the loop. Bounded in time. A second call
  * ends it at once. */
 void manager_stop(struct manager *manager);
+/* The configuration anew; a bad one leaves everything as it is. The key is that of the start. */
+int manager_reload(struct manager *manager, char **why);
 /* Looks for everything anew and tries everything at once. */
 void manager_refresh(struct manager *manager);
 /* Gives up the names: withdrawn and released, until manager_refresh(). */

@@ -237,3 +237,10 @@ int options_apply(const struct options *options, struct nsregc_config *config)
         config->keep_records |= options->keep;
         return apply_lists(options, config);
 }
+
+int options_check(const struct options *options)
+{
+        _cleanup_(nsregc_config_freep) struct nsregc_config *config = calloc(1, sizeof(*config));
+
+        return config ? options_apply(options, config) : -ENOMEM;
+}

@@ -17,6 +17,8 @@ struct options {
 
 /* Returns 0; 1: everything was said, exit with 0; -EINVAL: told on stderr, exit with 2. */
 int options_parse(int argc, char *argv[], struct options *ret);
+/* Whether options_apply() will do. 0; -EINVAL, told on stderr; -ENOMEM. */
+int options_check(const struct options *options);
 /* 0; -EINVAL, told on stderr; -ENOMEM. */
 int options_apply(const struct options *options, struct nsregc_config *config);
 void options_clear(struct options *options);

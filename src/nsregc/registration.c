@@ -671,6 +671,14 @@ void registration_set_goal(struct registration *registration, enum registration_
         run(registration);
 }
 
+void registration_set_times(struct registration *registration, uint32_t key_ttl_sec, uint32_t addr_ttl_sec,
+                            usec_t timeout_usec)
+{
+        registration->options.key_ttl_sec = key_ttl_sec;
+        registration->options.addr_ttl_sec = addr_ttl_sec;
+        registration->options.timeout_usec = timeout_usec;
+}
+
 static int on_hurry(sd_event_source *source, uint64_t usec, void *userdata)
 {
         struct registration *registration = userdata;

@@ -68,6 +68,9 @@ int registration_set_addresses(struct registration *registration, const struct a
 /* Something changed that may make a difference: looks for the registrar again and tries at once. */
 void registration_kick(struct registration *registration);
 void registration_set_goal(struct registration *registration, enum registration_goal goal);
+/* Of the configuration, for what is sent from now on. */
+void registration_set_times(struct registration *registration, uint32_t key_ttl_sec, uint32_t addr_ttl_sec,
+                            usec_t timeout_usec);
 /* The process ends: what is under way gets a moment to end, then the goal is pursued. */
 void registration_hurry(struct registration *registration);
 

@@ -323,21 +323,36 @@ void resolver_set_bus(struct resolver *resolver, sd_bus *bus)
         }
 }
 
+int resolver_configure(struct resolver *resolver, const struct resolver_options *options)
+{
+        _cleanup_free_ char *server = NULL, *resolv_conf = NULL;
+
+        if (options->server && !(server = strdup(options->server)))
+                return -ENOMEM;
+        if (options->resolv_conf && !(resolv_conf = strdup(options->resolv_conf)))
+                return -ENOMEM;
+        free(resolver->server);
+        free(resolver->resolv_conf);
+        resolver->server = TAKE_PTR(server);
+        resolver->resolv_conf = TAKE_PTR(resolv_conf);
+        resolver->port = options->port;
+        resolver->tcp = options->tcp;
+        resolver->timeout_usec = options->timeout_usec;
+        return 0;
+}
+
 int resolver_new(sd_event *event, const struct resolver_options *options, struct resolver **ret)
 {
         _cleanup_(resolver_freep) struct resolver *resolver = calloc(1, sizeof(*resolver));
+        int r;
 
         if (!resolver)
                 return -ENOMEM;
         resolver->event = sd_event_ref(event);
-        resolver->port = options->port;
-        resolver->tcp = options->tcp;
-        resolver->timeout_usec = options->timeout_usec;
         LIST_INIT(&resolver->queries);
-        if (options->server && !(resolver->server = strdup(options->server)))
-                return -ENOMEM;
-        if (options->resolv_conf && !(resolver->resolv_conf = strdup(options->resolv_conf)))
-                return -ENOMEM;
+        r = resolver_configure(resolver, options);
+        if (r < 0)
+                return r;
         *ret = TAKE_PTR(resolver);
         return 0;
 }

@@ -35,6 +35,8 @@ int resolver_new(sd_event *event, const struct resolver_options *options, struct
 struct resolver *resolver_free(struct resolver *resolver); /* queries must be gone */
 DEFINE_CLEANUP(struct resolver *, resolver_free)
 
+/* For what is asked from now on. 0 or -ENOMEM. */
+int resolver_configure(struct resolver *resolver, const struct resolver_options *options);
 /* NULL: none. Queries that wait on the old bus go on without it. */
 void resolver_set_bus(struct resolver *resolver, sd_bus *bus);
 

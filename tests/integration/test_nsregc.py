@@ -507,3 +507,42 @@ def test_at_rest_it_sleeps(house):
     time.sleep(4)  # the connection is kept for a moment
     before = switches()
     never(lambda: switches() - before > 2, 5.0)
+
+
+# ------ reload ------
+
+def test_reload_takes_what_changed(house):
+    client = house.nsregc().start()
+    assert house.settle() == {"10.1.2.3"}
+    house.netns.dummy("eth1", "10.5.5.5/24")
+    assert house.settle() == {"10.1.2.3", "10.5.5.5"}
+    client.config["interfaces"] = ["!eth1"]
+    client.config["extra-addresses"] = ["192.168.3.3"]
+    client.reload()
+    assert house.settle(globs=("!eth1",), extra=("192.168.3.3",)) == {"10.1.2.3", "192.168.3.3"}
+    # Another name: the old one is given up.
+    client.config["name"] = "crate"
+    client.reload()
+    assert house.settle("crate.d.example", globs=("!eth1",), extra=("192.168.3.3",))
+    eventually(lambda: house.published() == set())
+
+
+def test_a_bad_configuration_changes_nothing(house):
+    client = house.nsregc().start()
+    house.settle()
+    client.reload("name: box\nzoness: [d.example]\n")
+    client.wait_log(r"nsregc.yaml:2:1: .*zones")
+    house.netns.add_address("eth0", "10.1.2.4/24")
+    assert house.settle() == {"10.1.2.3", "10.1.2.4"}
+
+
+def test_zone_added_and_removed_by_reload(lab):
+    house = House(lab)
+    house.nsregd.config["zones"]["e.example"] = {}
+    house.nsregd.reload()
+    client = house.nsregc().start()
+    house.settle()
+    client.config["zones"] = ["e.example"]
+    client.reload()
+    house.settle("box.e.example")
+    eventually(lambda: house.published() == set())
