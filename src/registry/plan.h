@@ -11,10 +11,12 @@
  * costs nothing. What was ever sent has a row in the store until its removal is acknowledged:
  *
  *   no row    nothing of ours is there
- *   doubtful  the row's set may be there, if it is we put it there; written before the first publication is
- *             sent
+ *   doubtful  the row's set, or a part of it, may be there; if it is, we put it there. Written before the
+ *             first publication is sent
  *   ours      the unit's records there are ours
- */
+ *
+ * plan.c: life of units, and what the next step of each is. plan-send.c: messages are made of them.
+ * plan-answer.c: what an answer means. */
 
 #include <bsd/sys/queue.h>
 #include <bsd/sys/tree.h>
@@ -42,6 +44,7 @@ enum row_state {
 enum plan_action {
         PLAN_FIRST,   /* an UPDATE with the prerequisite that nothing foreign is there */
         PLAN_REPLACE, /* an UPDATE of what is ours */
+        PLAN_VERIFY,  /* ask whether exactly the "sending" sets are there: an UPDATE of prerequisites alone */
         PLAN_QUERY,   /* ask what is there */
         _PLAN_ACTIONS,
 };
@@ -53,6 +56,13 @@ enum plan_outcome {
         PLAN_DENIED,       /* the server would not have any message of ours for this zone */
         PLAN_UNSENT,       /* surely not applied: no connection */
         PLAN_LOST,         /* perhaps applied: no answer, or none that can be trusted */
+};
+
+/* Does a unit have to be looked at, before anything else is done with it. */
+enum unit_look {
+        LOOK_NOT,
+        LOOK_VERIFY, /* it probably is as expected: many are verified at once */
+        LOOK_QUERY,  /* it is not: what is there has to be known */
 };
 
 enum wait_outcome {
@@ -92,12 +102,15 @@ struct unit {
         struct rrset row_set;
         bool row_busy;      /* a write that has to be durable before the unit goes on is under way */
         bool row_unwritten; /* that write failed and is to be repeated */
-        bool sent;          /* of a doubtful row: its set may have been sent */
+        bool sent;          /* of a doubtful row: (part of) its set may be there */
+        bool sent_before;   /* it was not there when looked for, but may still be on its way */
         bool in_flight;
-        bool refused;   /* foreign data: left alone until something changes */
-        bool unsettled; /* a first publication was refused by prerequisite: to be looked at by query */
-        bool checking;  /* asked for by reconciliation */
+        bool refused; /* foreign data: left alone until something changes */
+        enum unit_look look;
+        bool read_back; /* the look is at a first publication that was just acknowledged: waiters wait */
+        bool lost;      /* an UPDATE got no answer and may be applied late: looked at once all is done */
         uint32_t generation;
+        uint32_t published_generation;
         uint32_t sending_generation;
         struct rrset sending;
         unsigned attempts; /* rejected alone so often */
@@ -145,6 +158,7 @@ struct plan_ops {
 
 struct plan_options {
         bool protect_foreign;   /* first publications carry prerequisites */
+        bool verify;            /* PLAN_VERIFY can be sent; a query per unit else */
         bool read_back;         /* ask after the first publication of a name whether it is really there */
         unsigned max_units;     /* in one message */
         unsigned max_bytes;     /* of one message, by estimate */
@@ -190,10 +204,12 @@ void plan_load_begin(struct plan *plan);
 int plan_load(struct plan *plan, enum unit_kind kind, unsigned lane, const struct dns_name *owner,
               enum row_state row, const struct rrset *row_set);
 void plan_load_done(struct plan *plan);
-/* Look whether the upstream still has what it should (reconciliation). "wanted" is what is published. */
+/* Look whether the upstream still has what it should (reconciliation). "wanted" is what is published, where
+ * there is no unit. */
 int plan_check(struct plan *plan, enum unit_kind kind, unsigned lane, const struct dns_name *owner,
                const struct rrset *wanted);
-/* As if nothing of ours were there any more (an unbound that was restarted): publish again. */
+/* As if nothing of ours were there any more (an unbound that was restarted), or not as it should be (another
+ * TTL): publish again. */
 int plan_republish(struct plan *plan, enum unit_kind kind, unsigned lane, const struct dns_name *owner,
                    const struct rrset *wanted);
 
@@ -201,6 +217,8 @@ struct unit *plan_find(const struct plan *plan, enum unit_kind kind, const struc
 struct dns_name unit_owner(const struct unit *unit);
 /* In a lane that backs off, or rejected of late: a waiter is told at once. NULL: all is well. */
 const char *unit_trouble(const struct unit *unit, usec_t now_usec);
+/* Everything wanted is there, as far as we know; it is only looked at, if anything. */
+bool unit_is_published(const struct unit *unit);
 /* Waits; ends with ops->waited(), never from within this call. */
 void plan_wait(struct unit *unit, struct plan_waiter *waiter);
 void plan_waiter_cancel(struct plan_waiter *waiter); /* no-op when not waiting */

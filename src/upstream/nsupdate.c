@@ -158,11 +158,43 @@ static void write_ptr(struct dns_builder *builder, const struct unit *unit, uint
         write_records(builder, unit, &owner, ttl_sec);
 }
 
+/* The RRset of each type is as expected, or absent (RFC 2136 sections 2.4.2 and 2.4.3). */
+static void write_expectations(struct dns_builder *builder, const struct unit *unit)
+{
+        static const uint16_t forward[] = { DNS_TYPE_A, DNS_TYPE_AAAA };
+        static const uint16_t ptr[] = { DNS_TYPE_PTR };
+        const uint16_t *types = unit->kind == UNIT_FORWARD ? forward : ptr;
+        size_t n = unit->kind == UNIT_FORWARD ? ELEMENTSOF(forward) : ELEMENTSOF(ptr);
+        struct dns_name owner = unit_owner(unit);
+
+        for (size_t i = 0; i < n; i++) {
+                struct rrset_item item;
+                uint32_t position = 0;
+                bool absent = true;
+
+                while (rrset_next(&unit->sending, &position, &item)) {
+                        if (item.type != types[i])
+                                continue;
+                        dns_builder_rr(builder, DNS_SECTION_ANSWER, &owner, item.type, DNS_CLASS_IN, 0,
+                                       item.rdata, item.length);
+                        absent = false;
+                }
+                if (absent)
+                        dns_builder_rr(builder, DNS_SECTION_ANSWER, &owner, types[i], DNS_CLASS_NONE, 0, NULL,
+                                       0);
+        }
+}
+
 static void build_update(struct dns_builder *builder, const struct plan_batch *batch, uint32_t ttl_sec)
 {
         const struct dns_name *zone = &batch->plan->lanes[batch->lane].zone;
 
         dns_builder_question(builder, zone, DNS_TYPE_SOA, DNS_CLASS_IN);
+        if (batch->action == PLAN_VERIFY) {
+                for (unsigned i = 0; i < batch->n_units; i++)
+                        write_expectations(builder, batch->units[i]);
+                return;
+        }
         if (batch->action == PLAN_FIRST)
                 for (unsigned i = 0; i < batch->n_units; i++)
                         write_prerequisites(builder, batch->units[i]);

@@ -212,6 +212,7 @@ static int open_upstream(struct publisher *publisher, struct upstream_config *co
 {
         struct plan_options options = {
                 .protect_foreign = config->protect_foreign_names,
+                .verify = config->type == UPSTREAM_NSUPDATE,
                 .read_back = config->type == UPSTREAM_NSUPDATE,
                 .max_units = config->type == UPSTREAM_NSUPDATE ? 200 : 64,
                 .max_bytes = 16000,
@@ -612,7 +613,7 @@ static size_t count_attachments(const struct registry_zone *zone)
 /* A unit that is as wanted, or only an identical PTR of somebody else: nothing to wait for. */
 static bool is_settled(const struct unit *unit)
 {
-        return unit->kind == UNIT_PTR && unit->refused;
+        return unit_is_published(unit) || (unit->kind == UNIT_PTR && unit->refused);
 }
 
 int publisher_wait(struct publisher *publisher, struct registry_zone *zone, const struct dns_name *name,
@@ -669,7 +670,11 @@ unsigned publisher_waiting(const struct publisher *publisher)
 
 bool publisher_is_published(const struct attachment *attachment, const struct dns_name *name)
 {
-        return !attachment->upstream || !plan_find(attachment->upstream->plan, UNIT_FORWARD, name);
+        const struct unit *unit = attachment->upstream
+                                          ? plan_find(attachment->upstream->plan, UNIT_FORWARD, name)
+                                          : NULL;
+
+        return !unit || unit_is_published(unit);
 }
 
 static int check_name(struct publisher *publisher, const struct registry *registry, struct name_entry *entry)
