@@ -1,0 +1,472 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* The store on a real file system: what was completed is there again, after a stop and after a crash. A crash
+ * is a child that ends without a word. */
+
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+
+#include <cmocka.h>
+
+#include "store/store.h"
+
+#define LONG (1000 * USEC_PER_SEC)
+
+struct lab {
+        char directory[64];
+        sd_event *event;
+        struct store *store;
+        unsigned n_done;
+        int error;
+
+        unsigned n_names, n_units, n_serials;
+        struct name_state *state; /* the last one loaded */
+        char label[DNS_LABEL_MAX + 1];
+        enum row_state row;
+        struct rrset set;
+        char upstream[64];
+        uint32_t serial;
+};
+
+static struct dns_name name_of(const char *text)
+{
+        struct dns_name name;
+
+        assert_int_equal(dns_name_parse(text, &name), 0);
+        return name;
+}
+
+static int on_name(void *userdata, const struct dns_name *zone, const char *label, struct name_state *state)
+{
+        struct lab *lab = userdata;
+        struct dns_name expected = name_of("d.example.");
+
+        assert_true(dns_name_equal(zone, &expected));
+        name_state_free(lab->state);
+        lab->state = state;
+        snprintf(lab->label, sizeof(lab->label), "%s", label);
+        lab->n_names++;
+        return 0;
+}
+
+static int on_unit(void *userdata, const char *upstream, enum unit_kind kind, const struct dns_name *owner,
+                   enum row_state row, const struct rrset *set)
+{
+        struct lab *lab = userdata;
+        struct dns_name expected = name_of(kind == UNIT_FORWARD ? "foo.d.example."
+                                                                : "1.0.0.10.in-addr.arpa.");
+
+        assert_true(dns_name_equal(owner, &expected));
+        rrset_clear(&lab->set);
+        assert_int_equal(rrset_copy(&lab->set, set), 0);
+        lab->row = row;
+        snprintf(lab->upstream, sizeof(lab->upstream), "%s", upstream);
+        lab->n_units++;
+        return 0;
+}
+
+static int on_serial(void *userdata, const struct dns_name *zone, uint32_t serial)
+{
+        struct lab *lab = userdata;
+
+        lab->serial = serial;
+        lab->n_serials++;
+        return 0;
+}
+
+static const struct store_loader loader = { .name = on_name, .unit = on_unit, .serial = on_serial };
+
+static void begin(struct lab *lab)
+{
+        strcpy(lab->directory, "/tmp/nsreg-store-XXXXXX");
+        assert_non_null(mkdtemp(lab->directory));
+        assert_int_equal(sd_event_new(&lab->event), 0);
+}
+
+static void end(struct lab *lab)
+{
+        char command[128];
+
+        lab->store = store_free(lab->store);
+        name_state_free(lab->state);
+        rrset_clear(&lab->set);
+        sd_event_unref(lab->event);
+        snprintf(command, sizeof(command), "rm -r %s", lab->directory);
+        assert_int_equal(system(command), 0);
+}
+
+/* Opens, and reads everything. */
+static void open_store(struct lab *lab)
+{
+        char *why = NULL;
+
+        lab->n_names = lab->n_units = lab->n_serials = 0;
+        assert_int_equal(store_open(lab->event, lab->directory, NULL, &lab->store, &why), 0);
+        assert_int_equal(store_load_names(lab->store, &loader, lab, &why), 0);
+        assert_int_equal(store_load_units(lab->store, &loader, lab, &why), 0);
+        assert_int_equal(store_load_serials(lab->store, &loader, lab, &why), 0);
+        assert_null(why);
+        assert_int_equal(store_start(lab->store), 0);
+}
+
+static void on_done(void *userdata, int error)
+{
+        struct lab *lab = userdata;
+
+        lab->n_done++;
+        lab->error = error;
+}
+
+static void run_until(struct lab *lab, unsigned n_done)
+{
+        while (lab->n_done < n_done)
+                assert_true(sd_event_run(lab->event, UINT64_MAX) >= 0);
+}
+
+static struct name_state *make_state(const struct lab *lab, const char *address, usec_t lease_usec)
+{
+        struct name_state *state = name_state_new();
+        struct dns_key key = { .flags = 256, .protocol = 3, .algorithm = 13, .length = 64 };
+        struct address parsed;
+        struct record *record;
+        uint8_t hash[REPLAY_HASH_SIZE];
+
+        assert_int_equal(address_parse(address, &parsed), 0);
+        for (unsigned i = 0; i < 64; i++)
+                key.public_key[i] = (uint8_t) (i + 1);
+        state->claimed = true;
+        state->provisional = PROVISIONAL_RECORDS;
+        assert_int_equal(name_state_set_key(state, &key), 0);
+        state->key_lease_sec = 7200;
+        state->key_end_usec = store_lease_now(lab->store) + 7200 * USEC_PER_SEC;
+        state->claimed_usec = 17;
+        state->seen_usec = 18;
+        state->source = parsed;
+        state->blocked_sec = 600;
+        state->blocked_reason = strdup("a reason");
+        state->blocked_until_usec = 99;
+        state->banned_fingerprint = strdup("abc");
+        record = name_state_add(state, &parsed);
+        record->proven = true;
+        record->lease_sec = (uint32_t) (lease_usec / USEC_PER_SEC);
+        record->end_usec = store_lease_now(lab->store) + lease_usec;
+        for (uint8_t i = 0; i < 3; i++) {
+                memset(hash, i + 1, sizeof(hash));
+                assert_int_equal(name_state_remember(state, 1234, 5678, hash), 0);
+        }
+        return state;
+}
+
+static void put(struct lab *lab, const char *label, const struct name_state *state)
+{
+        struct dns_name zone = name_of("d.example.");
+
+        assert_int_equal(store_put_name(lab->store, &zone, label, state, on_done, lab), 0);
+}
+
+static void test_everything_comes_back(void **unused)
+{
+        struct dns_name zone, owner, reverse;
+        struct name_state *state, *loaded;
+        struct rrset set = {};
+        struct lab lab = {};
+
+        begin(&lab);
+        zone = name_of("d.example.");
+        owner = name_of("foo.d.example.");
+        reverse = name_of("1.0.0.10.in-addr.arpa.");
+        open_store(&lab);
+        assert_true(store_is_new(lab.store));
+        state = make_state(&lab, "10.0.0.1", LONG);
+        put(&lab, "foo", state);
+        assert_int_equal(rrset_add_address(&set, &state->source), 0);
+        assert_int_equal(store_put_unit(lab.store, "nsupdate x", UNIT_FORWARD, &owner, ROW_DOUBTFUL, &set,
+                                        on_done, &lab),
+                         0);
+        assert_int_equal(
+                store_put_unit(lab.store, "nsupdate x", UNIT_PTR, &reverse, ROW_OURS, &set, on_done, &lab),
+                0);
+        assert_int_equal(store_delete_unit(lab.store, "nsupdate x", UNIT_PTR, &reverse), 0);
+        assert_int_equal(store_put_serial(lab.store, &zone, 4000000000U), 0);
+        assert_int_equal(lab.n_done, 0);
+        run_until(&lab, 3);
+        assert_int_equal(lab.error, 0);
+        assert_int_equal(store_stop(lab.store), 0);
+        lab.store = store_free(lab.store);
+
+        open_store(&lab);
+        assert_false(store_is_new(lab.store));
+        assert_int_equal(lab.n_names, 1);
+        assert_int_equal(lab.n_units, 1);
+        assert_int_equal(lab.n_serials, 1);
+        assert_int_equal(lab.serial, 4000000000U);
+        assert_int_equal(lab.row, ROW_DOUBTFUL);
+        assert_string_equal(lab.upstream, "nsupdate x");
+        assert_true(rrset_equal(&lab.set, &set));
+        loaded = lab.state;
+        assert_string_equal(lab.label, "foo");
+        assert_true(loaded->claimed);
+        assert_int_equal(loaded->provisional, PROVISIONAL_RECORDS);
+        assert_true(dns_key_same(loaded->key, state->key));
+        assert_int_equal(loaded->key->flags, 256);
+        assert_int_equal(loaded->key_tag, state->key_tag);
+        assert_true(loaded->key_end_usec == state->key_end_usec);
+        assert_true(loaded->claimed_usec == 17 && loaded->seen_usec == 18);
+        assert_true(address_equal(&loaded->source, &state->source));
+        assert_int_equal(loaded->inception, 1234);
+        assert_int_equal(loaded->expiration, 5678);
+        assert_int_equal(loaded->n_hashes, 3);
+        assert_memory_equal(loaded->hash, state->hash, REPLAY_HASH_SIZE);
+        assert_memory_equal(loaded->earlier, state->earlier, sizeof(*state->earlier) * 2);
+        assert_true(loaded->blocked_until_usec == 99);
+        assert_string_equal(loaded->blocked_reason, "a reason");
+        assert_string_equal(loaded->banned_fingerprint, "abc");
+        assert_int_equal(loaded->n_records, 1);
+        assert_true(loaded->records[0].proven);
+        assert_int_equal(loaded->records[0].lease_sec, LONG / USEC_PER_SEC);
+        /* A clean stop lengthens nothing. */
+        assert_true(loaded->records[0].end_usec == state->records[0].end_usec);
+
+        /* An empty state is a name that is gone, its records included. */
+        name_state_free(state);
+        state = name_state_new();
+        put(&lab, "foo", state);
+        run_until(&lab, 4);
+        assert_int_equal(store_stop(lab.store), 0);
+        lab.store = store_free(lab.store);
+        open_store(&lab);
+        assert_int_equal(lab.n_names, 0);
+        name_state_free(state);
+        rrset_clear(&set);
+        end(&lab);
+}
+
+static void test_only_one_process(void **unused)
+{
+        struct store *second = NULL;
+        struct lab lab = {};
+        char *why = NULL;
+
+        begin(&lab);
+        open_store(&lab);
+        assert_int_equal(store_open(lab.event, lab.directory, NULL, &second, &why), -EBUSY);
+        assert_null(second);
+        free(why);
+        end(&lab);
+}
+
+/* In a child: what is done, and an end without a stop. */
+static void crash(struct lab *lab, void (*act)(struct lab *lab))
+{
+        pid_t pid = fork();
+        int status;
+
+        assert_true(pid >= 0);
+        if (pid == 0) {
+                lab->event = NULL;
+                if (sd_event_new(&lab->event) < 0)
+                        _exit(3);
+                open_store(lab);
+                act(lab);
+                _exit(0);
+        }
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+static void store_one(struct lab *lab)
+{
+        struct name_state *state = make_state(lab, "10.0.0.1", LONG);
+
+        put(lab, "foo", state);
+        run_until(lab, 1);
+        name_state_free(state);
+}
+
+static void store_one_and_refresh(struct lab *lab)
+{
+        store_one(lab);
+        /* As the time in which it was refreshed: later than the write. */
+        while (store_lease_now(lab->store) < lab->state->records[0].end_usec - LONG + 200 * USEC_PER_MSEC)
+                (void) sd_event_run(lab->event, 10 * USEC_PER_MSEC);
+        store_note_refresh(lab->store);
+}
+
+static void store_and_refresh(struct lab *lab)
+{
+        struct name_state *state = make_state(lab, "10.0.0.1", LONG);
+
+        lab->state = state;
+        store_one_and_refresh(lab);
+}
+
+static void do_nothing(struct lab *lab)
+{
+}
+
+static void test_crash_without_refresh(void **unused)
+{
+        struct lab lab = {};
+        usec_t end_usec;
+
+        begin(&lab);
+        crash(&lab, store_one);
+        open_store(&lab);
+        assert_int_equal(lab.n_names, 1);
+        /* Nothing was refreshed: the stored ends are exact. */
+        end_usec = lab.state->records[0].end_usec;
+        assert_true(end_usec <= store_lease_now(lab.store) + LONG);
+        lab.store = store_free(lab.store);
+        crash(&lab, do_nothing);
+        open_store(&lab);
+        assert_true(lab.state->records[0].end_usec == end_usec);
+        end(&lab);
+}
+
+static void test_crash_after_refresh(void **unused)
+{
+        struct lab lab = {};
+        usec_t end_usec, begin_usec = now_usec(CLOCK_BOOTTIME);
+
+        begin(&lab);
+        crash(&lab, store_and_refresh);
+        open_store(&lab);
+        assert_int_equal(lab.n_names, 1);
+        /* From the refresh in memory the lease counts in full, and no more than that. */
+        end_usec = lab.state->records[0].end_usec;
+        assert_true(end_usec >=
+                    lease_clock_at(store_clock(lab.store), begin_usec) + 200 * USEC_PER_MSEC + LONG);
+        assert_true(end_usec <= store_lease_now(lab.store) + LONG);
+        assert_true(lab.state->key_end_usec >= end_usec - LONG + 7200 * USEC_PER_SEC);
+        lab.store = store_free(lab.store);
+
+        /* Crash upon crash lengthens nothing twice. */
+        for (unsigned i = 0; i < 3; i++)
+                crash(&lab, do_nothing);
+        open_store(&lab);
+        assert_true(lab.state->records[0].end_usec == end_usec);
+        /* And a clean stop ends it. */
+        assert_int_equal(store_stop(lab.store), 0);
+        lab.store = store_free(lab.store);
+        open_store(&lab);
+        assert_true(lab.state->records[0].end_usec <= end_usec);
+        end(&lab);
+}
+
+/* A write refused by the disk is told, changes nothing, and is no obstacle for the next. */
+static void test_full_disk(void **unused)
+{
+        struct name_state *state;
+        struct lab lab = {};
+        struct store_statistics statistics;
+
+        begin(&lab);
+        open_store(&lab);
+        state = make_state(&lab, "10.0.0.1", LONG);
+        {
+                struct rlimit before, small = {};
+                struct sigaction ignore = { .sa_handler = SIG_IGN };
+
+                assert_int_equal(sigaction(SIGXFSZ, &ignore, NULL), 0);
+                assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+                small.rlim_max = before.rlim_max;
+                assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+                put(&lab, "foo", state);
+                put(&lab, "bar", state);
+                run_until(&lab, 2);
+                assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+        }
+        assert_true(lab.error < 0);
+        store_statistics(lab.store, &statistics);
+        assert_int_equal(statistics.failures, 2);
+        put(&lab, "baz", state);
+        run_until(&lab, 3);
+        assert_int_equal(lab.error, 0);
+        assert_int_equal(store_stop(lab.store), 0);
+        lab.store = store_free(lab.store);
+        open_store(&lab);
+        assert_int_equal(lab.n_names, 1);
+        assert_string_equal(lab.label, "baz");
+        name_state_free(state);
+        end(&lab);
+}
+
+static void test_batches_and_order(void **unused)
+{
+        struct store_statistics statistics;
+        struct name_state *state, *gone = name_state_new();
+        struct lab lab = {};
+        char label[32];
+
+        begin(&lab);
+        open_store(&lab);
+        state = make_state(&lab, "10.0.0.1", LONG);
+        for (unsigned i = 0; i < 3000; i++) {
+                snprintf(label, sizeof(label), "n%u", i);
+                put(&lab, label, state);
+                if (i % 2)
+                        put(&lab, label, gone);
+        }
+        run_until(&lab, 4500);
+        store_statistics(lab.store, &statistics);
+        assert_int_equal(statistics.pending, 0);
+        assert_true(statistics.transactions <= 10);
+        /* Paused, it can be read again as it is. */
+        assert_int_equal(store_pause(lab.store), 0);
+        lab.n_names = 0;
+        {
+                char *why = NULL;
+
+                assert_int_equal(store_load_names(lab.store, &loader, &lab, &why), 0);
+        }
+        assert_int_equal(lab.n_names, 1500);
+        assert_int_equal(store_start(lab.store), 0);
+        put(&lab, "more", state);
+        run_until(&lab, 4501);
+        name_state_free(state);
+        name_state_free(gone);
+        end(&lab);
+}
+
+static void test_damaged(void **unused)
+{
+        struct store *store = NULL;
+        struct lab lab = {};
+        char path[128], *why = NULL;
+        FILE *file;
+
+        begin(&lab);
+        snprintf(path, sizeof(path), "%s/registry.db", lab.directory);
+        file = fopen(path, "w");
+        assert_non_null(file);
+        for (unsigned i = 0; i < 1000; i++)
+                fputs("this is no database ", file);
+        fclose(file);
+        assert_int_equal(store_open(lab.event, lab.directory, NULL, &store, &why), -EBADMSG);
+        assert_non_null(why);
+        free(why);
+        file = fopen(path, "r");
+        assert_non_null(file);
+        assert_int_equal(fgetc(file), 't');
+        fclose(file);
+        end(&lab);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_everything_comes_back),
+                cmocka_unit_test(test_only_one_process),
+                cmocka_unit_test(test_crash_without_refresh),
+                cmocka_unit_test(test_crash_after_refresh),
+                cmocka_unit_test(test_full_disk),
+                cmocka_unit_test(test_batches_and_order),
+                cmocka_unit_test(test_damaged),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
