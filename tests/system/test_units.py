@@ -9,31 +9,11 @@ import threading
 import pytest
 
 from lab import eventually
-from lab.client import Client
 
-ZONE = "home.example"
-PORT = 8053
-CONFIG = {"zones": {ZONE: {"allowed-nets": ["127.0.0.0/8", "10.0.0.0/8"], "max-addr-ttl": "1h"}}}
+from home import CONFIG, PORT, addresses, client, registrar
+
 SERVICES = ("nsregd.service", "nsregc.service")
 UNITS = ("nsregd.socket", "nsregc-keygen.service") + SERVICES
-
-
-def client(**options):
-    return Client("127.0.0.1", PORT, ZONE, **options)
-
-
-def registrar(container, config=None, **drop_ins):
-    container.write("/etc/nsregd/nsregd.yaml", CONFIG if config is None else config)
-    container.boot()
-    container.systemctl("enable", "--now", "nsregd.socket")
-    return container
-
-
-def addresses(label):
-    import dns.message
-    import dns.query
-    reply = dns.query.udp(dns.message.make_query(f"{label}.{ZONE}.", "A"), "127.0.0.1", port=PORT, timeout=10)
-    return {rdata.to_text() for rrset in reply.answer for rdata in rrset}
 
 
 def test_units_are_sound(container):

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""nsregc.service: two lines of configuration or none, its key as a credential, its end."""
+
+import os
+import signal
+
+import pytest
+
+from lab import eventually
+from lab.container import NOBODY
+
+from home import CLIENT, ZONE, configure, eventually_is, network, no_network, registrar
+
+TWO_LINES = f"zones: [{ZONE}]\ndns-server: 127.0.0.1@8053\n"
+SEALED = "/etc/credstore.encrypted/nsregc.private"
+
+
+@pytest.fixture(autouse=True)
+def lan():
+    network("10.0.0.5/24")
+    yield
+    no_network()
+
+
+def with_client(container, config=TWO_LINES):
+    container.write("/etc/hostname", "laptop\n")
+    if config:
+        container.write("/etc/nsregc/nsregc.yaml", config)
+    registrar(container)
+    container.systemctl("enable", "--now", "nsregc.service")
+    eventually_is("laptop", {"10.0.0.5"})
+    return container
+
+
+def fingerprint(container):
+    return container.run("busctl", "get-property", *CLIENT, "KeyFingerprint").stdout.split('"')[1]
+
+
+def test_two_lines_register_this_machine(container):
+    with_client(container)
+    eventually(lambda: "registered" in container.property("nsregc.service", "StatusText"))
+    entry, = container.wait_journal("-u", "nsregc.service", "MESSAGE_ID=8d4b3b2f0f5a4b639c1da65e7702c141")
+    assert entry["NSREG_NAME"].startswith("laptop.home.example") and entry["NSREG_ZONE"].startswith("home.example")
+    user = container.run("ps", "-o", "user=", "-p", container.property("nsregc.service", "MainPID")).stdout
+    assert user.strip() == "nsregc"
+
+    container.systemctl("stop", "nsregc.service")
+    assert container.property("nsregc.service", "Result") == "success"
+    eventually_is("laptop", set(), timeout=5)
+    container.systemctl("start", "nsregc.service")
+    eventually_is("laptop", {"10.0.0.5"})
+
+
+def test_no_configuration_but_the_domain(container):
+    """The registrar's own records, found by the search domain of resolv.conf."""
+    container.write("/etc/resolv.conf", f"nameserver 127.0.0.1\nsearch {ZONE}\n")
+    container.drop_in("nsregd.socket", "[Socket]\nListenStream=53\nListenDatagram=53\n")
+    with_client(container, None)
+
+
+def test_the_key_is_sealed_and_kept(container):
+    with_client(container)
+    assert os.stat(container.path(SEALED)).st_mode & 0o077 == 0
+    sealed = container.read(SEALED)
+    assert "Private-key-format" not in sealed
+    assert "Private-key-format" in container.run("systemd-creds", "decrypt", "--name=nsregc.private", SEALED, "-").stdout
+    first = fingerprint(container)
+    for path in (SEALED, "/run/credentials/nsregc.service/nsregc.private"):
+        assert container.run("test", "-e", path).returncode == 0
+        done = container.run("cat", path, user=NOBODY, check=False)
+        assert done.returncode != 0 and done.stdout == ""
+    # In the clear it is nowhere on the disk.
+    done = container.run("grep", "-rl", "Private-key-format", "/etc", "/var", check=False)
+    assert done.stdout == ""
+    container.systemctl("restart", "nsregc.service")
+    eventually(lambda: fingerprint(container) == first)
+    eventually_is("laptop", {"10.0.0.5"})
+    container.off()
+    container.boot()
+    eventually(lambda: container.is_active("nsregc.service"))
+    assert container.read(SEALED) == sealed
+    eventually(lambda: fingerprint(container) == first)
+    eventually_is("laptop", {"10.0.0.5"})
+
+
+def test_watchdog_restarts_a_client_that_hangs(container):
+    container.drop_in("nsregc.service", "[Service]\nWatchdogSec=2s\nRestartSec=100ms\n")
+    with_client(container)
+    os.kill(container.main_pid("nsregc.service"), signal.SIGSTOP)
+    eventually(lambda: container.property("nsregc.service", "NRestarts") == "1" and
+               container.is_active("nsregc.service"), 60, "the watchdog's restart")
+    eventually_is("laptop", {"10.0.0.5"})
+
+
+def test_reload_takes_the_new_configuration(container):
+    with_client(container)
+    pid = container.property("nsregc.service", "MainPID")
+    container.write("/etc/nsregc/nsregc.yaml", f"{TWO_LINES}name: desktop\n")
+    container.systemctl("reload", "nsregc.service")
+    eventually_is("desktop", {"10.0.0.5"})
+    eventually_is("laptop", set())
+    container.write("/etc/nsregc/nsregc.yaml", "zoness: []\n")
+    done = container.run("systemctl", "reload", "nsregc.service", check=False)
+    assert done.returncode != 0
+    assert container.property("nsregc.service", "MainPID") == pid
+    assert container.wait_journal("-u", "nsregc.service", "-g", "nsregc.yaml:1:")
+    eventually_is("desktop", {"10.0.0.5"})
+
+
+def test_the_client_on_the_bus(container):
+    with_client(container)
+    shown = container.run("nsregctl", "client", "status", user=NOBODY).stdout
+    assert ZONE in shown and "registered" in shown and "10.0.0.5" in shown
+    done = container.run("nsregctl", "client", "release", user=NOBODY, check=False)
+    assert done.returncode == 1 and "root" in done.stderr
+    container.run("nsregctl", "client", "release")
+    eventually_is("laptop", set())
+    container.run("nsregctl", "client", "refresh")
+    eventually_is("laptop", {"10.0.0.5"})
+    container.run("nsregctl", "client", "rediscover")
+    assert container.run("nsregctl", "status").stdout.count("running") == 2
+
+
+def test_a_user_without_credentials_keeps_the_key_at_home(container):
+    configure(container)
+    container.boot()
+    container.systemctl("enable", "--now", "nsregd.socket")
+    container.write("/home/nsregc.yaml", f"{TWO_LINES}name: tablet\n")
+    for _ in range(2):
+        container.run("install", "-d", "-o", NOBODY, "-g", NOBODY, "/home/state")
+        container.run("env", "STATE_DIRECTORY=/home/state", "nsregc", "-c", "/home/nsregc.yaml", "--once", user=NOBODY)
+        eventually_is("tablet", {"10.0.0.5"})
+    key = os.stat(container.path("/home/state/nsregc.private"))
+    assert key.st_mode & 0o777 == 0o600 and key.st_uid == NOBODY
