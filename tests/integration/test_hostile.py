@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Peers that mean no good: the daemon answers everybody else as ever, and each costs what the limits allow."""
+
+import os
+import random
+import socket
+import time
+
+import pytest
+
+from lab import Key, eventually
+
+ZONE = "d.example"
+NETS = ["127.0.0.0/8", "10.0.0.0/8"]
+MESSAGES = os.path.join(os.path.dirname(__file__), "..", "data", "messages")
+
+
+def zone(**options):
+    return {"allowed-nets": NETS, "min-addr-ttl": "1s", **{key.replace("_", "-"): value
+                                                           for key, value in options.items()}}
+
+
+def corpus():
+    found = []
+    for root, _, names in os.walk(MESSAGES):
+        found += [os.path.join(root, name) for name in sorted(names) if not name.endswith((".key", ".md"))]
+    return found
+
+
+@pytest.fixture(scope="module")
+def nsregd(lab_of_module):
+    return lab_of_module.nsregd(zones={ZONE: zone()}, limits={"message-bytes": 65535, "rrs-per-message": 512}).start()
+
+
+@pytest.mark.parametrize("path", corpus(), ids=os.path.basename)
+def test_hostile_messages(nsregd, path):
+    """Whole, and cut off at places of every kind, over both transports."""
+    with open(path, "rb") as file:
+        message = file.read()
+    client = nsregd.client(ZONE)
+    with client.connect() as connection:
+        connection.send(message)
+        reply = connection.receive(timeout=20)
+        assert reply is None or reply.rcode != "NOERROR"
+    if len(message) < 1400:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
+            peer.sendto(message, (nsregd.address, nsregd.port))
+    for length in {0, 1, 11, 12, 13, len(message) // 2, len(message) - 1}:
+        with client.connect() as connection:
+            connection.send(message[:length])
+            connection.receive(timeout=20)
+    assert nsregd.alive()
+
+
+def test_flipped_bits(nsregd):
+    """No flipped bit makes an accepted message of a good one, and none harms."""
+    client = nsregd.client(ZONE)
+    message = client.original("flip", ["10.0.0.1"]).wire
+    chance = random.Random(1)
+    with client.connect() as connection:
+        for _ in range(600):
+            place, bit = chance.randrange(2, len(message)), 1 << chance.randrange(8)
+            flipped = bytearray(message)
+            flipped[place] ^= bit
+            try:
+                connection.send(bytes(flipped))
+                reply = connection.receive(timeout=20)
+            except OSError:
+                reply = None
+            if reply is None:
+                connection.close()
+                connection = client.connect()
+                continue
+            assert reply.rcode != "NOERROR" or flipped[2] & 0x78 != message[2] & 0x78, (place, bit)
+    assert not nsregd.addresses(f"flip.{ZONE}")
+    assert nsregd.alive()
+
+
+def test_noise(nsregd):
+    chance = random.Random(2)
+    client = nsregd.client(ZONE)
+    for _ in range(100):
+        with client.connect() as connection:
+            connection.send_raw(chance.randbytes(chance.randrange(1, 3000)))
+    assert nsregd.alive()
+
+
+def test_crowd_of_silent_connections(lab):
+    """They take the places there are, and lose them to somebody who has something to say."""
+    nsregd = lab.nsregd(zones={ZONE: zone()}, limits={"connections": 200, "connections-per-source": 1000,
+                                                      "message-timeout": "60s", "idle-timeout": "60s"}).start()
+    crowd = []
+    try:
+        for _ in range(400):
+            peer = socket.create_connection((nsregd.address, nsregd.port), timeout=10)
+            peer.send(b"\0")
+            crowd.append(peer)
+        client = nsregd.client(ZONE)
+        for i in range(10):
+            assert client.claim(f"n{i}", "10.0.0.1").rcode == "NOERROR"
+    finally:
+        for peer in crowd:
+            peer.close()
+
+
+def test_connections_per_source(lab):
+    nsregd = lab.nsregd(zones={ZONE: zone()},
+                        limits={"connections-per-source": 10, "exempt-nets": ["10.0.0.0/8"]}).start()
+    peers = [socket.create_connection((nsregd.address, nsregd.port), timeout=10, source_address=("127.0.0.5", 0))
+             for _ in range(30)]
+    try:
+        def closed():
+            n = 0
+            for peer in peers:
+                peer.setblocking(False)
+                try:
+                    n += peer.recv(1) == b""
+                except BlockingIOError:
+                    pass
+                except ConnectionError:
+                    n += 1
+            return n >= 20
+
+        eventually(closed, 20)
+        assert nsregd.client(ZONE, source="127.0.0.6").claim("foo", "10.0.0.1").rcode == "NOERROR"
+    finally:
+        for peer in peers:
+            peer.close()
+
+
+def test_updates_per_second(lab):
+    nsregd = lab.nsregd(zones={ZONE: zone()},
+                        limits={"updates-per-second-per-source": 5, "exempt-nets": ["10.0.0.0/8"]}).start()
+    greedy, other = nsregd.client(ZONE, source="127.0.0.5"), nsregd.client(ZONE, source="127.0.0.6")
+    with greedy.connect() as connection:
+        replies = [greedy.claim(f"n{i}", "10.0.0.1", connection=connection) for i in range(40)]
+    limited = [reply for reply in replies if reply.rcode == "SERVFAIL"]
+    assert limited and all("too many updates" in reply.text for reply in limited)
+    assert sum(reply.rcode == "NOERROR" for reply in replies) >= 5
+    assert other.claim("mine", "10.0.0.1").rcode == "NOERROR"
+
+
+def test_new_names_per_minute(lab):
+    nsregd = lab.nsregd(zones={ZONE: zone()},
+                        limits={"new-names-per-minute-per-source": 3, "exempt-nets": ["10.0.0.0/8"]}).start()
+    greedy = nsregd.client(ZONE, source="127.0.0.5")
+    rcodes = [greedy.claim(f"n{i}", "10.0.0.1").rcode for i in range(8)]
+    assert rcodes[:3] == ["NOERROR"] * 3 and set(rcodes[3:]) == {"SERVFAIL"}
+    # What it has, it may refresh and change.
+    assert greedy.claim("n0", "10.0.0.2").rcode == "NOERROR"
+    assert nsregd.client(ZONE, source="127.0.0.6").claim("mine", "10.0.0.1").rcode == "NOERROR"
+
+
+def test_forged_signatures_cost_their_source(lab):
+    """Forgers use up their own share; owners are verified as ever, and get their tokens back."""
+    nsregd = lab.nsregd(zones={ZONE: zone()},
+                        limits={"verifications-per-second": 64, "exempt-nets": ["10.0.0.0/8"],
+                                "updates-per-second-per-source": 100000,
+                                "new-names-per-minute-per-source": 100000}).start()
+    owner = nsregd.client(ZONE, source="127.0.0.6")
+    assert owner.claim("mine", "10.0.0.1").rcode == "NOERROR"
+    forger = nsregd.client(ZONE, source="127.0.0.5")
+    forged = forger.original("forged", ["10.0.0.1"]).wire
+    forged = forged[:-1] + bytes([forged[-1] ^ 1])
+    with forger.connect() as connection:
+        rcodes = []
+        for _ in range(60):
+            connection.send(forged)
+            rcodes.append(connection.receive(timeout=20).rcode)
+    assert "NOTAUTH" in rcodes and "SERVFAIL" in rcodes
+    assert set(rcodes) == {"NOTAUTH", "SERVFAIL"}
+    now = int(time.time())
+    for i in range(40):
+        assert owner.claim("mine", "10.0.0.1", inception=now - 200 + i).rcode == "NOERROR", i
+
+
+def test_many_keys_do_not_fill_the_memory(lab):
+    """Claims that are refused leave nothing behind."""
+    nsregd = lab.nsregd(zones={ZONE: zone(reserved_names=["x*"])}).start()
+    client = nsregd.client(ZONE)
+
+    def resident():
+        with open(f"/proc/{nsregd.process.pid}/statm", encoding="ascii") as statm:
+            return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    def refuse(n):
+        with client.connect() as connection:
+            for i in range(n):
+                assert client.claim(f"x{i}", "10.0.0.1", key=Key.generate(15), connection=connection).rcode == "REFUSED"
+
+    refuse(300)
+    before = resident()
+    refuse(1500)
+    # The address sanitizer keeps freed memory for a while, with a bound of its own.
+    assert resident() - before < 60 << 20
