@@ -180,6 +180,16 @@ size_t dns_name_first_label(const struct dns_name *name, const uint8_t **ret)
         return name->length > 1 ? name->wire[0] : 0;
 }
 
+char *dns_name_copy_label(const struct dns_name *name, char buffer[static DNS_LABEL_MAX + 1])
+{
+        const uint8_t *label;
+        size_t length = dns_name_first_label(name, &label);
+
+        memcpy(buffer, label, length);
+        buffer[length] = '\0';
+        return buffer;
+}
+
 int dns_name_prepend(const void *label, size_t length, const struct dns_name *parent, struct dns_name *ret)
 {
         const uint8_t *octets = label;

@@ -38,6 +38,8 @@ bool dns_name_is_root(const struct dns_name *name);
 int dns_name_parent(const struct dns_name *name, struct dns_name *ret);
 /* First label as a view into name (length byte not included); returns its length, 0 for the root. */
 size_t dns_name_first_label(const struct dns_name *name, const uint8_t **ret);
+/* First label as it is, NUL-terminated; returns buffer. A text only for labels that may be claimed. */
+char *dns_name_copy_label(const struct dns_name *name, char buffer[static DNS_LABEL_MAX + 1]);
 /* label (lower-cased) + parent. 0, -EINVAL (empty or over 63 octets), -ENAMETOOLONG. */
 int dns_name_prepend(const void *label, size_t length, const struct dns_name *parent, struct dns_name *ret);
 /* prefix's labels (its root dropped) + suffix. 0 or -ENAMETOOLONG. */

@@ -33,9 +33,7 @@ struct position {
 static int find_position(struct manager *manager, const char *after, struct position *ret,
                          sd_bus_error *error)
 {
-        const uint8_t *label;
         struct dns_name name;
-        size_t length;
         int r;
 
         *ret = (struct position){ .zone = manager->registry->zones };
@@ -48,9 +46,7 @@ static int find_position(struct manager *manager, const char *after, struct posi
         if (!ret->zone)
                 return sd_bus_error_set(error, "org.nsreg.Error.InvalidName",
                                         "The last name of the page before is in no zone");
-        length = dns_name_first_label(&name, &label);
-        memcpy(ret->label, label, length);
-        ret->label[length] = '\0';
+        dns_name_copy_label(&name, ret->label);
         return 0;
 }
 

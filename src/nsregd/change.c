@@ -130,15 +130,12 @@ static int install(struct changes *changes, struct registry_zone *zone, const st
         struct served_zone *served = manager_find_zone(manager, zone);
         _cleanup_free_ struct ptr_change *ptrs = NULL;
         struct effects effects;
-        const uint8_t *octets;
         char label[DNS_LABEL_MAX + 1];
-        size_t length = dns_name_first_label(name, &octets);
         bool kept = !name_state_is_empty(after);
         _cleanup_(name_state_freep) struct name_state *copy = kept ? NULL : name_state_copy(after);
         int r;
 
-        memcpy(label, octets, length);
-        label[length] = '\0';
+        dns_name_copy_label(name, label);
         count_sources(manager, NULL, after);
         r = registry_install(zone, label, after, &effects, &before);
         if (r < 0) {
@@ -215,16 +212,13 @@ int change_submit(struct changes *changes, struct registry_zone *zone, const str
         const struct name_entry *entry = registry_find(zone, name);
         struct pending *pending = calloc(1, sizeof(*pending));
         char label[DNS_LABEL_MAX + 1];
-        const uint8_t *octets;
-        size_t length = dns_name_first_label(name, &octets);
         int r;
 
         if (!pending) {
                 name_state_free(after);
                 return -ENOMEM;
         }
-        memcpy(label, octets, length);
-        label[length] = '\0';
+        dns_name_copy_label(name, label);
         *pending = (struct pending){
                 .changes = changes, .name = *name, .after = after, .done = done, .userdata = userdata
         };

@@ -42,8 +42,7 @@ static int import_entry(void *userdata, const struct dns_name *name, const struc
                 import->n_left++;
                 return 0;
         }
-        memcpy(label, octets, length);
-        label[length] = '\0';
+        dns_name_copy_label(name, label);
 
         state = name_state_copy(entry ? entry->state : NULL);
         if (!state || name_state_set_key(state, key) < 0)

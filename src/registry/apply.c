@@ -10,17 +10,6 @@ static enum admission refused(void)
         return ADMISSION_REFUSED;
 }
 
-/* The first label, for a text; LDH was checked. */
-static const char *label_of(const struct update *update, char buffer[static DNS_LABEL_MAX + 1])
-{
-        const uint8_t *label;
-        size_t length = dns_name_first_label(&update->name, &label);
-
-        memcpy(buffer, label, length);
-        buffer[length] = '\0';
-        return buffer;
-}
-
 static bool admit_known(const struct registry_zone *zone, const struct update *update,
                         const struct name_state *state, struct decision *decision)
 {
@@ -31,7 +20,7 @@ static bool admit_known(const struct registry_zone *zone, const struct update *u
                 return decide(decision, DNS_RCODE_REFUSED, DNS_EDE_PROHIBITED,
                               "name \"%s\" is owned by another key; choose another name, or ask the "
                               "administrator to revoke it",
-                              label_of(update, label));
+                              dns_name_copy_label(&update->name, label));
         if (zone->policy->updates_from.n_items > 0 &&
             !prefix_list_contains(&zone->policy->updates_from, &update->source))
                 return decide(decision, DNS_RCODE_REFUSED, DNS_EDE_PROHIBITED,
@@ -47,19 +36,19 @@ static bool admit_unknown(const struct registry_zone *zone, const struct update 
         if (!update->has_key)
                 return decide(decision, DNS_RCODE_REFUSED, DNS_EDE_PROHIBITED,
                               "name \"%s\" is not claimed; send the KEY record to claim it",
-                              label_of(update, label));
+                              dns_name_copy_label(&update->name, label));
         if (!zone_policy_allows_source(zone->policy, &update->source))
                 return decide(decision, DNS_RCODE_REFUSED, DNS_EDE_PROHIBITED,
                               "names cannot be claimed from this network (allowed-nets)");
         if (state && state->reserved)
                 return decide(decision, DNS_RCODE_REFUSED, DNS_EDE_BLOCKED,
                               "name \"%s\" is reserved by the administrator; choose another name",
-                              label_of(update, label));
+                              dns_name_copy_label(&update->name, label));
         if (state && state->banned_fingerprint &&
             streq(state->banned_fingerprint, dns_key_fingerprint(&update->key, fingerprint)))
                 return decide(decision, DNS_RCODE_REFUSED, DNS_EDE_BLOCKED,
                               "this key was revoked for name \"%s\" by the administrator",
-                              label_of(update, label));
+                              dns_name_copy_label(&update->name, label));
         if (zone->policy->max_names > 0 && zone->n_names + zone->n_pending >= zone->policy->max_names)
                 return decide(decision, DNS_RCODE_REFUSED, DNS_EDE_PROHIBITED,
                               "the zone is full: it takes %u names (max-names)", zone->policy->max_names);

@@ -139,11 +139,8 @@ bool zone_policy_reserves(const struct zone_policy *policy, const struct dns_nam
                           const struct dns_name *server_name)
 {
         char label[DNS_LABEL_MAX + 1];
-        const uint8_t *octets;
-        size_t length = dns_name_first_label(name, &octets);
 
-        memcpy(label, octets, length);
-        label[length] = '\0';
+        dns_name_copy_label(name, label);
 
         if (server_name && dns_name_equal(name, server_name))
                 return true;
