@@ -168,8 +168,7 @@ void unit_end_waiters(struct unit *unit, uint32_t generation, enum wait_outcome 
         struct plan *plan = unit->plan;
         struct plan_waiter *waiter, *next;
 
-        LIST_FOREACH_SAFE(waiter, &unit->waiters, by_unit, next)
-        {
+        LIST_FOREACH_SAFE (waiter, &unit->waiters, by_unit, next) {
                 if ((int32_t) (waiter->generation - generation) > 0)
                         continue;
                 waiter_unlink(waiter);
