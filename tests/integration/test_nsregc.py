@@ -2,9 +2,6 @@
 """nsregc and nsregd, both real, in a network namespace whose addresses the test changes. The outcome is read
 from the DNS, and compared with the set that the rules give, computed from `ip -j address`."""
 
-import fnmatch
-import ipaddress
-import json
 import os
 import re
 import time
@@ -12,34 +9,14 @@ import time
 import pytest
 
 from lab import eventually, never
+from lab.rules import usable
 
 ZONE = "d.example"
 NAME = "box.d.example"
 
 
-def expected(netns, globs=(), exclude=("127.0.0.0/8", "169.254.0.0/16", "::1/128", "fe80::/10"), extra=(),
-             temporary=False):
-    """What protocol.md's rules make of the kernel's words."""
-    addresses = set(extra)
-    for link in json.loads(netns.ip("-j", "address")):
-        name = link["ifname"]
-        wanted = [glob for glob in globs if not glob.startswith("!")]
-        if any(fnmatch.fnmatchcase(name, glob[1:]) for glob in globs if glob.startswith("!")):
-            continue
-        if wanted and not any(fnmatch.fnmatchcase(name, glob) for glob in wanted):
-            continue
-        for info in link["addr_info"]:
-            if not info or info["scope"] != "global":
-                continue
-            if any(info.get(flag) for flag in ("deprecated", "tentative", "dadfailed")):
-                continue
-            if info.get("temporary") and not temporary:
-                continue
-            address = ipaddress.ip_address(info["local"])
-            if any(address in ipaddress.ip_network(subnet) for subnet in exclude):
-                continue
-            addresses.add(str(address))
-    return addresses
+def expected(netns, **rules):
+    return usable(netns.ip("-j", "address"), **rules)
 
 
 class House:
