@@ -21,7 +21,8 @@ int report(const char *service, const sd_bus_error *error, int r)
                 fprintf(stderr, "nsregctl: %s.\n", error->message ?: error->name);
         else
                 fprintf(stderr, "nsregctl: %s: %s.\n", service, strerror(-r));
-        return r < 0 ? r : -EIO;
+        /* -EINVAL would say that the command line is wrong. */
+        return r < 0 && r != -EINVAL ? r : -EIO;
 }
 
 int next_property(sd_bus_message *message, const char **ret_key)

@@ -24,18 +24,6 @@ static const struct event_kind kinds[] = {
         { "ClaimRefused", "sss", { "name", "source", "reason" }, "%s refused to %s: %s" },
 };
 
-/* The daemon escapes what is foreign; quotes and backslashes remain. */
-static void print_json_string(const char *text)
-{
-        putchar('"');
-        for (; *text; text++) {
-                if (*text == '"' || *text == '\\')
-                        putchar('\\');
-                putchar(*text);
-        }
-        putchar('"');
-}
-
 static void print_people(const char *time, const struct event_kind *kind, const char *const values[static 3])
 {
         unsigned n = 0;
@@ -55,17 +43,21 @@ static void print_event(const struct context *context, const struct event_kind *
                         const char *const values[static 3])
 {
         char time[TIMESTAMP_FORMAT_MAX];
+        struct json json = { 0 };
 
         timestamp_format(time, sizeof(time), now_usec(CLOCK_REALTIME));
         if (context->output == OUTPUT_TABLE)
                 print_people(time, kind, values);
         else {
-                printf("{\"time\":\"%s\",\"event\":\"%s\"", time, kind->member);
-                for (unsigned i = 0; i < ELEMENTSOF(kind->fields) && kind->fields[i]; i++) {
-                        printf(",\"%s\":", kind->fields[i]);
-                        print_json_string(values[i]);
-                }
-                puts("}");
+                json_begin(&json, NULL, '{');
+                json_string(&json, "time", time);
+                json_string(&json, "event", kind->member);
+                for (unsigned i = 0; i < ELEMENTSOF(kind->fields) && kind->fields[i]; i++)
+                        if (kind->signature[i] == 't')
+                                json_number(&json, kind->fields[i], strtoull(values[i], NULL, 10));
+                        else
+                                json_string(&json, kind->fields[i], values[i]);
+                json_end(&json, '}');
         }
         fflush(stdout);
 }

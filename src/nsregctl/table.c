@@ -126,8 +126,9 @@ int table_set_time(struct table *table, unsigned column, uint64_t real_usec)
 
 int table_set_boolean(struct table *table, unsigned column, bool value)
 {
+        /* libsmartcols makes JSON's words of these. */
         return scols_line_set_data(table->line, column,
-                                   is_json(table) ? (value ? "true" : "false") : (value ? "yes" : "no"));
+                                   is_json(table) ? (value ? "1" : "0") : (value ? "yes" : "no"));
 }
 
 void table_colour(struct table *table, unsigned column, const char *colour)
@@ -144,35 +145,69 @@ unsigned table_rows(const struct table *table)
 }
 
 /* libsmartcols writes JSON for people; without white space outside of strings it is one line for scripts. */
-static int print_short(struct table *table)
+static void shorten(char *text)
 {
-        _cleanup_free_ char *text = NULL;
         bool in_string = false, escaped = false;
-        int r;
+        char *to = text;
 
-        r = scols_print_table_to_string(table->table, &text);
-        if (r < 0)
-                return r;
         for (const char *c = text; *c; c++) {
                 if (!in_string && isspace((unsigned char) *c))
                         continue;
-                putchar(*c);
+                *to++ = *c;
                 if (*c == '"' && !escaped)
                         in_string = !in_string;
                 escaped = in_string && *c == '\\' && !escaped;
         }
-        putchar('\n');
-        return 0;
+        *to = '\0';
+}
+
+static int format_json(struct table *table, char **ret)
+{
+        int r;
+
+        /* An empty table prints nothing at all, which is no JSON. */
+        if (table->n_rows == 0)
+                return asprintf(ret, "{\"%s\":[]}", scols_table_get_name(table->table)) < 0 ? -ENOMEM : 0;
+        r = scols_print_table_to_string(table->table, ret);
+        if (r >= 0 && table->output == OUTPUT_JSON_SHORT)
+                shorten(*ret);
+        return r;
+}
+
+int table_format_members(struct table *table, char **ret)
+{
+        _cleanup_free_ char *text = NULL;
+        char *begin, *end;
+        int r;
+
+        r = format_json(table, &text);
+        if (r < 0)
+                return r;
+        begin = strchr(text, '{');
+        end = strrchr(text, '}');
+        if (!begin || !end)
+                return -EBADMSG;
+        begin++;
+        while (isspace((unsigned char) *begin))
+                begin++;
+        while (end > begin && isspace((unsigned char) end[-1]))
+                end--;
+        *ret = strndup(begin, (size_t) (end - begin));
+        return *ret ? 0 : -ENOMEM;
 }
 
 int table_print(struct table *table)
 {
-        if (table->output == OUTPUT_JSON_SHORT && table->n_rows > 0)
-                return print_short(table);
-        /* An empty table prints nothing at all, which is no JSON. */
-        if (is_json(table) && table->n_rows == 0) {
-                printf("{\"%s\":[]}\n", scols_table_get_name(table->table));
-                return 0;
-        }
-        return scols_print_table(table->table);
+        _cleanup_free_ char *text = NULL;
+        int r;
+
+        if (!is_json(table))
+                return scols_print_table(table->table);
+        r = format_json(table, &text);
+        if (r < 0)
+                return r;
+        fputs(text, stdout);
+        if (text[0] && text[strlen(text) - 1] != '\n')
+                putchar('\n');
+        return 0;
 }

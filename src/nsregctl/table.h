@@ -43,3 +43,6 @@ void table_colour(struct table *table, unsigned column, const char *colour);
 unsigned table_rows(const struct table *table);
 /* Prints all. 0 or -errno. */
 int table_print(struct table *table);
+/* JSON without the brackets around the whole, to be a part of something else; owned by the caller. 0 or
+ * -errno. */
+int table_format_members(struct table *table, char **ret);

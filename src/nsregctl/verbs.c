@@ -8,13 +8,13 @@
 #include "util/macro.h"
 #include "util/time.h"
 
-static int say_no_memory(void)
+int say_no_memory(void)
 {
         fprintf(stderr, "nsregctl: Out of memory.\n");
         return -ENOMEM;
 }
 
-static int say_unreadable(int r)
+int say_unreadable(int r)
 {
         fprintf(stderr, "nsregctl: The daemon's answer makes no sense: %s. Are both of one version?\n",
                 strerror(-r));
@@ -35,7 +35,7 @@ static int append(char **text, const char *more)
 }
 
 /* a(iayt): the addresses as one text, and the earliest end of a lease. */
-static int read_addresses(sd_bus_message *message, char **ret, uint64_t *ret_end_usec)
+int read_addresses(sd_bus_message *message, char **ret, uint64_t *ret_end_usec)
 {
         _cleanup_free_ char *text = strdup("");
         char address[INET6_ADDRSTRLEN];
@@ -178,135 +178,6 @@ int verb_list(struct context *context, int argc, char *argv[])
         return r;
 }
 
-/* --- show --- */
-
-enum { SHOW_KEY, SHOW_VALUE };
-
-static const struct column show_columns[] = {
-        [SHOW_KEY] = { "PROPERTY", COLUMN_TEXT },
-        [SHOW_VALUE] = { "VALUE", COLUMN_TEXT },
-};
-
-static int show_row(struct table *table, const char *key, const char *value)
-{
-        int r = table_row(table);
-
-        if (r >= 0)
-                r = table_set(table, SHOW_KEY, key);
-        return r < 0 ? r : table_set(table, SHOW_VALUE, value);
-}
-
-static int show_time(struct table *table, const char *key, uint64_t usec)
-{
-        char text[TIMESTAMP_FORMAT_MAX] = "";
-
-        return show_row(table, key, usec > 0 ? timestamp_format(text, sizeof(text), usec) : "");
-}
-
-static int show_published(sd_bus_message *reply, struct table *table)
-{
-        const char *upstream;
-        int published, r;
-
-        r = sd_bus_message_enter_container(reply, 'v', "a{sb}");
-        if (r >= 0)
-                r = sd_bus_message_enter_container(reply, 'a', "{sb}");
-        while (r >= 0 && (r = sd_bus_message_read(reply, "{sb}", &upstream, &published)) > 0) {
-                char key[1100];
-
-                snprintf(key, sizeof(key), "Published %s", upstream);
-                r = show_row(table, key, published ? "yes" : "not yet");
-        }
-        if (r >= 0)
-                r = sd_bus_message_exit_container(reply);
-        if (r >= 0)
-                r = sd_bus_message_exit_container(reply);
-        return r < 0 ? r : sd_bus_message_exit_container(reply);
-}
-
-static int show_addresses(sd_bus_message *reply, struct table *table)
-{
-        _cleanup_free_ char *addresses = NULL;
-        uint64_t end_usec;
-        int r;
-
-        r = sd_bus_message_enter_container(reply, 'v', "a(iayt)");
-        if (r >= 0)
-                r = read_addresses(reply, &addresses, &end_usec);
-        if (r >= 0)
-                r = sd_bus_message_exit_container(reply);
-        if (r >= 0)
-                r = sd_bus_message_exit_container(reply);
-        if (r >= 0)
-                r = show_row(table, "Addresses", addresses);
-        return r < 0 ? r : show_time(table, "Lease ends", end_usec);
-}
-
-static int show_property(sd_bus_message *reply, const char *key, struct table *table)
-{
-        const char *text;
-        uint64_t number;
-        char digits[24];
-        int r;
-
-        if (streq(key, "Addresses"))
-                return show_addresses(reply, table);
-        if (streq(key, "Published"))
-                return show_published(reply, table);
-        if (streq(key, "KeyTag")) {
-                r = property_number(reply, 'q', &number);
-                snprintf(digits, sizeof(digits), "%" PRIu64, number);
-                return r < 0 ? r : show_row(table, "Key tag", digits);
-        }
-        if (strstr(key, "USec")) {
-                r = property_number(reply, 't', &number);
-                return r < 0 ? r
-                             : show_time(table,
-                                         streq(key, "KeyLeaseEndUSec") ? "Key lease ends"
-                                         : streq(key, "ClaimedUSec")   ? "Claimed"
-                                                                       : "Last seen",
-                                         number);
-        }
-        r = property_string(reply, &text);
-        return r < 0 ? r : show_row(table, streq(key, "KeyFingerprint") ? "Key fingerprint" : key, text);
-}
-
-int verb_show(struct context *context, int argc, char *argv[])
-{
-        sd_bus_message *found = NULL, *reply = NULL;
-        sd_bus_error error = SD_BUS_ERROR_NULL;
-        struct table *table = NULL;
-        const char *path, *key;
-        int r;
-
-        r = sd_bus_call_method(context->bus, REGISTRY_SERVICE, REGISTRY_PATH, REGISTRY_MANAGER,
-                               "GetRegistration", &error, &found, "s", argv[1]);
-        if (r >= 0)
-                r = sd_bus_message_read(found, "o", &path);
-        if (r >= 0)
-                r = sd_bus_call_method(context->bus, REGISTRY_SERVICE, path,
-                                       "org.freedesktop.DBus.Properties", "GetAll", &error, &reply, "s",
-                                       "org.nsreg.Registry1.Registration");
-        if (r < 0) {
-                r = report(REGISTRY_SERVICE, &error, r);
-                sd_bus_error_free(&error);
-                sd_bus_message_unref(found);
-                return r;
-        }
-        table = table_new("registration", show_columns, ELEMENTSOF(show_columns), context->output, false);
-        if (!table)
-                r = say_no_memory();
-        if (r >= 0)
-                r = sd_bus_message_enter_container(reply, 'a', "{sv}");
-        while (r >= 0 && (r = next_property(reply, &key)) > 0)
-                r = show_property(reply, key, table);
-        r = r < 0 ? say_unreadable(r) : table_print(table);
-        table_free(table);
-        sd_bus_message_unref(found);
-        sd_bus_message_unref(reply);
-        return r;
-}
-
 /* --- zones and upstreams --- */
 
 enum { ZONE_NAME, ZONE_NAMES, ZONE_RECORDS, ZONE_SERIAL, ZONE_BUILTIN, ZONE_NETS };
@@ -370,12 +241,17 @@ static int print_objects(struct context *context, const char *service, const cha
                          unsigned n_columns, object_callback read)
 {
         struct table *table = table_new(name, columns, n_columns, context->output, context->legend);
+        _cleanup_free_ char *members = NULL;
         int r;
 
         if (!table)
                 return say_no_memory();
         r = each_object(context, service, path, interface, read, table);
-        if (r >= 0)
+        if (r >= 0 && context->whole) {
+                r = table_format_members(table, &members);
+                if (r >= 0)
+                        json_members(context->whole, members);
+        } else if (r >= 0)
                 r = table_print(table);
         table_free(table);
         return r;
@@ -667,7 +543,7 @@ static int read_client_zone(void *userdata, const char *path, sd_bus_message *pr
         return r;
 }
 
-static int client_status(struct context *context)
+int client_status(struct context *context)
 {
         return print_objects(context, CLIENT_SERVICE, CLIENT_PATH, "org.nsreg.Client1.Zone", "client",
                              client_columns, ELEMENTSOF(client_columns), read_client_zone);
@@ -694,40 +570,4 @@ int verb_client(struct context *context, int argc, char *argv[])
                 "nsregctl: \"client %s\" is unknown: status, refresh, release, rediscover or reload.\n",
                 argv[1]);
         return -EINVAL;
-}
-
-/* --- status --- */
-
-static bool is_running(struct context *context, const char *service)
-{
-        sd_bus_message *reply = NULL;
-        int running = false;
-
-        if (sd_bus_call_method(context->bus, "org.freedesktop.DBus", "/org/freedesktop/DBus",
-                               "org.freedesktop.DBus", "NameHasOwner", NULL, &reply, "s", service) >= 0)
-                (void) sd_bus_message_read(reply, "b", &running);
-        sd_bus_message_unref(reply);
-        return running;
-}
-
-int verb_status(struct context *context, int argc, char *argv[])
-{
-        bool registrar = is_running(context, REGISTRY_SERVICE), client = is_running(context, CLIENT_SERVICE);
-        bool people = context->output == OUTPUT_TABLE;
-        int r = 0;
-
-        if (people)
-                printf("Registrar (nsregd): %s\n", registrar ? "running" : "not running");
-        if (registrar)
-                r = verb_zones(context, argc, argv);
-        if (registrar && r >= 0) {
-                if (people)
-                        putchar('\n');
-                r = verb_upstreams(context, argc, argv);
-        }
-        if (people)
-                printf("%sClient (nsregc): %s\n", registrar ? "\n" : "", client ? "running" : "not running");
-        if (client && r >= 0)
-                r = client_status(context);
-        return r;
 }

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <systemd/sd-bus.h>
 
+#include "nsregctl/json.h"
 #include "nsregctl/table.h"
 
 #define REGISTRY_SERVICE "org.nsreg.Registry1"
@@ -22,6 +23,7 @@ struct context {
         bool legend;
         bool block;
         bool prometheus;
+        struct json *whole; /* tables become a part of this; may be NULL */
 };
 
 int verb_status(struct context *context, int argc, char *argv[]);
@@ -35,6 +37,14 @@ int verb_simple(struct context *context, int argc, char *argv[]); /* flush, reco
 int verb_monitor(struct context *context, int argc, char *argv[]);
 int verb_statistics(struct context *context, int argc, char *argv[]);
 int verb_client(struct context *context, int argc, char *argv[]);
+
+/* Both say so and return negative. */
+int say_no_memory(void);
+int say_unreadable(int r);
+/* The table of the client's zones. */
+int client_status(struct context *context);
+/* An a(iayt): the addresses as one text, owned by the caller, and the earliest end of a lease. */
+int read_addresses(sd_bus_message *message, char **ret, uint64_t *ret_end_usec);
 
 /* Says what a bus error means, and what to do; returns r. */
 int report(const char *service, const sd_bus_error *error, int r);

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* All about one name. */
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "nsregctl/verbs.h"
+#include "util/macro.h"
+#include "util/time.h"
+
+/* One of both: a table for people, or JSON. */
+struct view {
+        struct table *table;
+        struct json json;
+};
+
+enum { SHOW_KEY, SHOW_VALUE };
+
+static const struct column show_columns[] = {
+        [SHOW_KEY] = { "PROPERTY", COLUMN_TEXT },
+        [SHOW_VALUE] = { "VALUE", COLUMN_TEXT },
+};
+
+/* What a property is called for people and in JSON. */
+static const struct label {
+        const char *property;
+        const char *title;
+        const char *key;
+        char type;
+} labels[] = {
+        { "Name", "Name", "name", 's' },
+        { "Zone", "Zone", "zone", 's' },
+        { "Algorithm", "Algorithm", "algorithm", 's' },
+        { "KeyTag", "Key tag", "key_tag", 'q' },
+        { "KeyFingerprint", "Key fingerprint", "key_fingerprint", 's' },
+        { "KeyLeaseEndUSec", "Key lease ends", "key_lease_ends", 't' },
+        { "ClaimedUSec", "Claimed", "claimed", 't' },
+        { "LastSeenUSec", "Last seen", "seen", 't' },
+        { "Source", "Source", "source", 's' },
+};
+
+static int row(struct view *view, const char *title, const char *value)
+{
+        int r = table_row(view->table);
+
+        if (r >= 0)
+                r = table_set(view->table, SHOW_KEY, title);
+        return r < 0 ? r : table_set(view->table, SHOW_VALUE, value);
+}
+
+static int row_time(struct view *view, const char *title, uint64_t usec)
+{
+        char text[TIMESTAMP_FORMAT_MAX] = "";
+
+        return row(view, title, usec > 0 ? timestamp_format(text, sizeof(text), usec) : "");
+}
+
+static int show_published(sd_bus_message *reply, struct view *view)
+{
+        const char *upstream;
+        int published, r;
+
+        if (!view->table)
+                json_begin(&view->json, "published", '{');
+        r = sd_bus_message_enter_container(reply, 'v', "a{sb}");
+        if (r >= 0)
+                r = sd_bus_message_enter_container(reply, 'a', "{sb}");
+        while (r >= 0 && (r = sd_bus_message_read(reply, "{sb}", &upstream, &published)) > 0) {
+                char title[1100];
+
+                if (!view->table) {
+                        json_boolean(&view->json, upstream, published);
+                        continue;
+                }
+                snprintf(title, sizeof(title), "Published %s", upstream);
+                r = row(view, title, published ? "yes" : "not yet");
+        }
+        if (!view->table)
+                json_end(&view->json, '}');
+        if (r >= 0)
+                r = sd_bus_message_exit_container(reply);
+        if (r >= 0)
+                r = sd_bus_message_exit_container(reply);
+        return r < 0 ? r : sd_bus_message_exit_container(reply);
+}
+
+static int show_addresses(sd_bus_message *reply, struct view *view)
+{
+        _cleanup_free_ char *addresses = NULL;
+        char *rest, *address;
+        uint64_t end_usec;
+        int r;
+
+        r = sd_bus_message_enter_container(reply, 'v', "a(iayt)");
+        if (r >= 0)
+                r = read_addresses(reply, &addresses, &end_usec);
+        if (r >= 0)
+                r = sd_bus_message_exit_container(reply);
+        if (r >= 0)
+                r = sd_bus_message_exit_container(reply);
+        if (r < 0)
+                return r;
+        if (view->table) {
+                r = row(view, "Addresses", addresses);
+                return r < 0 ? r : row_time(view, "Lease ends", end_usec);
+        }
+        json_begin(&view->json, "addresses", '[');
+        rest = addresses;
+        while ((address = strsep(&rest, " ")))
+                if (address[0])
+                        json_string(&view->json, NULL, address);
+        json_end(&view->json, ']');
+        json_number(&view->json, "lease_ends", end_usec);
+        return 0;
+}
+
+static int show_label(sd_bus_message *reply, const struct label *label, struct view *view)
+{
+        const char *text;
+        uint64_t number;
+        char digits[24];
+        int r;
+
+        if (label->type == 's') {
+                r = property_string(reply, &text);
+                if (r < 0)
+                        return r;
+                if (view->table)
+                        return row(view, label->title, text);
+                json_string(&view->json, label->key, text);
+                return 0;
+        }
+        r = property_number(reply, label->type, &number);
+        if (r < 0)
+                return r;
+        if (!view->table) {
+                json_number(&view->json, label->key, number);
+                return 0;
+        }
+        if (label->type == 't')
+                return row_time(view, label->title, number);
+        snprintf(digits, sizeof(digits), "%" PRIu64, number);
+        return row(view, label->title, digits);
+}
+
+static int show_property(sd_bus_message *reply, const char *property, struct view *view)
+{
+        if (streq(property, "Addresses"))
+                return show_addresses(reply, view);
+        if (streq(property, "Published"))
+                return show_published(reply, view);
+        for (size_t i = 0; i < ELEMENTSOF(labels); i++)
+                if (streq(property, labels[i].property))
+                        return show_label(reply, &labels[i], view);
+        return property_skip(reply);
+}
+
+static int show_all(struct context *context, sd_bus_message *reply)
+{
+        struct view view = { .json.pretty = context->output == OUTPUT_JSON_PRETTY };
+        const char *property;
+        int r;
+
+        if (context->output == OUTPUT_TABLE) {
+                view.table = table_new("registration", show_columns, ELEMENTSOF(show_columns), OUTPUT_TABLE,
+                                       false);
+                if (!view.table)
+                        return say_no_memory();
+        } else
+                json_begin(&view.json, NULL, '{');
+        r = sd_bus_message_enter_container(reply, 'a', "{sv}");
+        while (r >= 0 && (r = next_property(reply, &property)) > 0)
+                r = show_property(reply, property, &view);
+        if (!view.table)
+                json_end(&view.json, '}');
+        if (r < 0)
+                r = say_unreadable(r);
+        else if (view.table)
+                r = table_print(view.table);
+        table_free(view.table);
+        return r;
+}
+
+int verb_show(struct context *context, int argc, char *argv[])
+{
+        sd_bus_message *found = NULL, *reply = NULL;
+        sd_bus_error error = SD_BUS_ERROR_NULL;
+        const char *path;
+        int r;
+
+        r = sd_bus_call_method(context->bus, REGISTRY_SERVICE, REGISTRY_PATH, REGISTRY_MANAGER,
+                               "GetRegistration", &error, &found, "s", argv[1]);
+        if (r >= 0)
+                r = sd_bus_message_read(found, "o", &path);
+        if (r >= 0)
+                r = sd_bus_call_method(context->bus, REGISTRY_SERVICE, path,
+                                       "org.freedesktop.DBus.Properties", "GetAll", &error, &reply, "s",
+                                       "org.nsreg.Registry1.Registration");
+        r = r < 0 ? report(REGISTRY_SERVICE, &error, r) : show_all(context, reply);
+        sd_bus_error_free(&error);
+        sd_bus_message_unref(found);
+        sd_bus_message_unref(reply);
+        return r;
+}
