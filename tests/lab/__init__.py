@@ -11,6 +11,7 @@ A test asks the `lab` fixture for what it needs and forgets about ending it:
         assert ("foo.d.example.", "A", "10.0.0.1") in named.records()
 """
 
+from .bus import Bus
 from .client import Client, Connection, Reply
 from .dns import ALGORITHMS, Key, Update
 from .netns import Netns
@@ -21,7 +22,7 @@ from .stage import Lab
 from .wait import eventually, never
 
 __all__ = [
-    "ALGORITHMS", "Client", "Connection", "Key", "Knot", "Lab", "Named", "Netns", "Nsregc", "Nsregctl",
+    "ALGORITHMS", "Bus", "Client", "Connection", "Key", "Knot", "Lab", "Named", "Netns", "Nsregc", "Nsregctl",
     "Nsregd", "Pdns", "Process", "Reply", "TSIG_ALGORITHMS", "TsigKey", "Unbound", "Update", "Zone",
     "eventually", "free_port", "never", "program",
 ]

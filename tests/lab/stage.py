@@ -4,6 +4,7 @@
 import os
 import tempfile
 
+from .bus import Bus
 from .client import Client
 from .netns import Netns
 from .process import Process
@@ -52,6 +53,9 @@ class Lab:
 
     def nsregctl(self, **options):
         return self.keep(Nsregctl(self.subdirectory("nsregctl"), **options))
+
+    def bus(self):
+        return self.keep(Bus(self.subdirectory("bus")))
 
     def netns(self, **options):
         return self.keep(Netns(**options))

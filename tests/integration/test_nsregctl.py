@@ -1,0 +1,259 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""nsregctl: every verb, as a table and as JSON, and what it says when something is wrong."""
+
+import json
+import re
+
+import pytest
+
+from lab import Process, eventually, program
+from lab.bus import NOBODY
+
+ZONE = "d.example"
+SERVICE = "org.nsreg.Registry1"
+
+
+class Control:
+    def __init__(self, lab, **zone):
+        self.lab = lab
+        self.bus = lab.bus().start()
+        self.nsregd = lab.nsregd({ZONE: {"min-addr-ttl": "1s", **zone}, "e.example": {}},
+                                 environment=self.bus.environment,
+                                 limits={"new-names-per-minute-per-source": 10000}).start()
+        self.bus.wait_for(SERVICE)
+        self.client = self.nsregd.client(ZONE)
+
+    def run(self, *words, **options):
+        return self.bus.run(program("nsregctl"), *words, **options)
+
+    def table(self, *words):
+        done = self.run(*words)
+        assert done.returncode == 0 and done.stderr == "", done.stderr
+        return done.stdout
+
+    def json(self, *words):
+        texts = [self.table(f"--json={kind}", *words) for kind in ("pretty", "short")]
+        assert texts[1].count("\n") == 1 and texts[1].endswith("\n")
+        values = [json.loads(text) for text in texts]
+        # Ends of leases are reckoned from the clocks of the moment: they may differ in microseconds.
+        stripped = [re.sub(r"\b1[0-9]{15}\b", "0", json.dumps(value)) for value in values]
+        assert stripped[0] == stripped[1]
+        return values[0]
+
+    def fails(self, *words, status=1, **options):
+        done = self.run(*words, **options)
+        assert done.returncode == status, (done.stdout, done.stderr)
+        assert done.stdout == ""
+        return done.stderr
+
+    def claim(self, label, *addresses, **options):
+        reply = self.client.claim(label, *(addresses or ["10.0.0.1"]), **options)
+        assert reply.rcode == "NOERROR", reply
+
+
+@pytest.fixture
+def control(lab):
+    return Control(lab)
+
+
+def test_list(control):
+    assert "0 names." in control.table("list")
+    assert control.json("list") == {"registrations": []}
+    control.claim("foo", "10.0.0.1", "10.0.0.2", ttl=1000, key_ttl=5000)
+    control.claim("bar", "10.0.0.3", ttl=1000, key_ttl=5000)
+    assert control.nsregd.client("e.example").claim("foo", "10.0.0.4").rcode == "NOERROR"
+    lines = control.table("list").splitlines()
+    assert lines[0].split()[:2] == ["NAME", "ADDRESSES"] and lines[-1] == "3 names."
+    assert re.search(r"^bar\.d\.example\s+10\.0\.0\.3\s+in 1\d?min", lines[1]), lines
+    assert re.search(r"^foo\.d\.example\s+10\.0\.0\.1 10\.0\.0\.2\s.*127\.0\.0\.1.*yes", lines[2]), lines
+    rows = {row["name"]: row for row in control.json("list")["registrations"]}
+    assert sorted(rows) == ["bar.d.example", "foo.d.example", "foo.e.example"]
+    foo = rows["foo.d.example"]
+    assert foo["addresses"] == "10.0.0.1 10.0.0.2" and foo["published"] is True and foo["source"] == "127.0.0.1"
+    assert foo["key_tag"] == control.client.key.tag and foo["key_lease_ends"] > foo["lease_ends"] > foo["seen"] > 0
+    assert "foo.e.example" not in control.table("list", ZONE) and "foo.d.example" in control.table("list", ZONE)
+    assert [row["name"] for row in control.json("list", "B*")["registrations"]] == ["bar.d.example"]
+    assert "NAME" not in control.table("--no-legend", "list") and "names" not in control.table("--no-legend", "list")
+    assert "elsewhere.example" in control.fails("list", "elsewhere.example")
+
+
+def test_list_pages(control):
+    with control.client.connect() as connection:
+        for number in range(1203):
+            control.client.send(control.client.original(f"host{number}", ["10.0.0.1"]), connection)
+    rows = control.json("list")["registrations"]
+    assert len({row["name"] for row in rows}) == len(rows) == 1203
+    assert control.table("list").endswith("1203 names.\n")
+
+
+def test_show(control):
+    control.claim("foo", "10.0.0.1", "10.0.0.2", ttl=1000, key_ttl=5000)
+    text = control.table("show", f"foo.{ZONE}")
+    for word in (f"foo.{ZONE}", "10.0.0.1 10.0.0.2", "ECDSAP256SHA256", str(control.client.key.tag), "Published"):
+        assert word in text, text
+    shown = control.json("show", f"foo.{ZONE}")
+    assert shown["name"] == f"foo.{ZONE}" and shown["zone"] == ZONE and shown["algorithm"] == "ECDSAP256SHA256"
+    assert shown["key_tag"] == control.client.key.tag and shown["addresses"] == ["10.0.0.1", "10.0.0.2"]
+    assert shown["key_lease_ends"] > shown["lease_ends"] > shown["claimed"] > 0 and shown["source"] == "127.0.0.1"
+    assert shown["published"] == {"builtin": True} and len(shown["key_fingerprint"]) >= 64
+    assert "not claimed" in control.fails("show", f"bar.{ZONE}")
+    assert "No zone served here" in control.fails("show", "bar")
+    assert "not a domain name" in control.fails("show", "a..b")
+
+
+def test_zones_upstreams_status_statistics(lab):
+    named = lab.named(ZONE).start()
+    control = Control(lab, upstreams=[named.upstream(ZONE)])
+    control.claim("foo", "10.0.0.1", "10.0.0.2")
+    zones = {row["zone"]: row for row in control.json("zones")["zones"]}
+    assert zones[ZONE]["names"] == 1 and zones[ZONE]["records"] == 2 and zones[ZONE]["builtin"] is False
+    assert zones["e.example"]["builtin"] is True and "10.0.0.0/8" in zones[ZONE]["allowed_nets"]
+    assert "ZONE" in control.table("zones")
+    upstream, = control.json("upstreams")["upstreams"]
+    assert upstream["type"] == "nsupdate" and upstream["target"] == f"127.0.0.1@{named.port}"
+    assert upstream["state"] == "idle" and upstream["pending"] == upstream["refused"] == 0
+    assert upstream["last_success"] > 0 and upstream["zone"] == ZONE
+    status = control.json("status")
+    assert status["registrar_running"] is True and status["client_running"] is False
+    assert status["zones"] == control.json("zones")["zones"] and len(status["upstreams"]) == 1
+    text = control.table()
+    assert "Registrar (nsregd): running" in text and "Client (nsregc): not running" in text
+    counters = {row["counter"]: row["value"] for row in control.json("statistics")["statistics"]}
+    assert counters["claims"] == 1 and counters["refusals"] == 0
+    metrics = control.table("statistics", "--prometheus")
+    assert "# TYPE nsreg_claims_total counter\nnsreg_claims_total 1\n" in metrics
+    assert "# TYPE nsreg_registrations gauge\nnsreg_registrations 1\n" in metrics
+    assert all(re.fullmatch(r"# TYPE \w+ (counter|gauge)|\w+ \d+", line) for line in metrics.splitlines())
+    named.stop()
+    assert control.client.claim("bar", "10.0.0.3").rcode == "SERVFAIL"
+    upstream, = control.json("upstreams")["upstreams"]
+    assert upstream["state"] == "retrying" and upstream["pending"] >= 1 and upstream["last_error"]
+    named.start()
+    control.table("flush")
+    eventually(lambda: control.json("upstreams")["upstreams"][0]["state"] == "idle")
+    control.table("reconcile")
+
+
+def test_changing(control):
+    control.claim("foo")
+    other = control.nsregd.client(ZONE)
+    assert "records" in control.table("withdraw", f"foo.{ZONE}")
+    assert control.nsregd.addresses(f"foo.{ZONE}") == set()
+    assert "so already" in control.fails("withdraw", f"foo.{ZONE}")
+    assert "free" in control.table("revoke", f"foo.{ZONE}")
+    assert "not claimed" in control.fails("revoke", f"foo.{ZONE}")
+    control.claim("foo")
+    control.table("revoke", "--block", f"foo.{ZONE}")
+    assert control.client.claim("foo", "10.0.0.1").rcode != "NOERROR"
+    row, = control.json("reserved")["reserved"]
+    assert row["name"] == f"foo.{ZONE}" and len(row["refused_key"]) >= 64
+    assert other.claim("foo", "10.0.0.1").rcode == "NOERROR"
+    control.table("reserve", f"bar.{ZONE}")
+    assert other.claim("bar", "10.0.0.1").rcode != "NOERROR"
+    assert "so already" in control.fails("reserve", f"bar.{ZONE}")
+    assert f"bar.{ZONE}" in control.table("reserved")
+    control.table("unreserve", f"bar.{ZONE}")
+    assert other.claim("bar", "10.0.0.1").rcode == "NOERROR"
+    assert control.table("--no-legend", "reserve", f"baz.{ZONE}") == ""
+
+
+def test_others_are_told_to_become_root(control):
+    control.claim("foo")
+    # The build directory may be closed to others.
+    for words in (["revoke", f"foo.{ZONE}"], ["reload"]):
+        done = control.run(*words, user=NOBODY)
+        if done.returncode == 127 or "Permission denied" in done.stderr and "setpriv" in done.stderr:
+            pytest.skip("the build directory is closed to others")
+        assert done.returncode == 1 and "root" in done.stderr and len(done.stderr.splitlines()) == 1
+    assert control.json("list")["registrations"]
+
+
+def test_reload(control):
+    control.claim("foo")
+    control.nsregd.write_configuration({**control.nsregd.config, "zones": {ZONE: {}, "new.example": {}}})
+    control.table("reload")
+    assert [row["zone"] for row in control.json("zones")["zones"]] == [ZONE, "new.example"]
+    assert len(control.json("list")["registrations"]) == 1
+    control.nsregd.write_configuration("zones:\n  d.example:\n    max-adr-ttl: 1h\n")
+    error = control.fails("reload")
+    assert "nsregd.yaml:3:" in error and "max-addr-ttl" in error
+    assert control.nsregd.alive(ZONE)
+
+
+@pytest.mark.parametrize("form", ["table", "json"])
+def test_monitor(control, form):
+    monitor = Process("nsregctl-monitor", control.lab.subdirectory("monitor"),
+                      [program("nsregctl"), *(["--json=short"] if form == "json" else []), "monitor"],
+                      control.bus.environment)
+    control.lab.keep(monitor).spawn()
+    # A name comes and goes until it watches: the match is in place some time after the start.
+    number = iter(range(1000))
+    eventually(lambda: control.claim(f"try{next(number)}") or "try" in monitor.log(), interval=0.1)
+    control.claim("foo")
+    control.nsregd.client(ZONE).claim("foo", "10.0.0.1")
+    control.table("revoke", f"foo.{ZONE}")
+    control.claim("brief", ttl=1, key_ttl=1)
+    if form == "json":
+        def events():
+            return [json.loads(line) for line in monitor.log().splitlines() if line.startswith("{")]
+        found = eventually(lambda: [one for one in events() if one["event"] == "NameExpired"] and events(), 30)
+        by_kind = {one["event"]: one for one in found}
+        assert {one["name"] for one in found if one["event"] == "NameClaimed"} >= {f"foo.{ZONE}", f"brief.{ZONE}"}
+        assert by_kind["NameReleased"]["name"] == f"foo.{ZONE}" and by_kind["NameExpired"]["name"] == f"brief.{ZONE}"
+        assert by_kind["ClaimRefused"]["reason"] and by_kind["ClaimRefused"]["source"] == "127.0.0.1"
+    else:
+        for text in (rf"foo\.{ZONE} claimed from 127\.0\.0\.1", rf"foo\.{ZONE} refused to 127\.0\.0\.1: \w+",
+                     rf"foo\.{ZONE} released", rf"brief\.{ZONE} expired"):
+            monitor.wait_log(text, timeout=30)
+    assert monitor.stop() == 0
+
+
+def test_client(lab, control):
+    nsregc = lab.nsregc("box", zones=[ZONE], server=control.nsregd, interfaces=["none*"],
+                        extra_addresses=["10.0.0.9"], environment=control.bus.environment)
+    assert "nsregc does not run here" in control.fails("client")
+    nsregc.start()
+    control.bus.wait_for("org.nsreg.Client1")
+    eventually(lambda: control.json("client")["client"][0]["state"] == "registered")
+    row, = control.json("client", "status")["client"]
+    assert row["zone"] == ZONE and row["name"] == f"box.{ZONE}" and row["registered"] == "10.0.0.9"
+    assert row["server"] == f"127.0.0.1@{control.nsregd.port}" and row["next"] > 0
+    assert "registered" in control.table("client")
+    assert control.json("status")["client"][0]["name"] == f"box.{ZONE}"
+    control.table("client", "release")
+    eventually(lambda: control.json("list")["registrations"] == [])
+    control.table("client", "refresh")
+    eventually(lambda: len(control.json("list")["registrations"]) == 1)
+    control.table("client", "rediscover")
+    nsregc.write_configuration({**nsregc.config, "name": "crate"})
+    control.table("client", "reload")
+    eventually(lambda: [row["name"] for row in control.json("list")["registrations"]] == [f"crate.{ZONE}"])
+
+
+@pytest.mark.parametrize("words", [["frobnicate"], ["show"], ["show", "a", "b"], ["list", "a", "b"], ["--json=xml"],
+                                   ["--frobnicate"], ["list", "--block"], ["client", "frobnicate"], ["revoke"]])
+def test_usage(control, words):
+    assert control.fails(*words, status=2)
+
+
+def test_without_a_daemon_or_a_bus(lab):
+    bus = lab.bus().start()
+    for words in (["list"], ["zones"], ["upstreams"], ["reserved"], ["statistics"], ["flush"], ["show", "a.example"],
+                  ["revoke", "a.example"]):
+        done = bus.run(program("nsregctl"), *words)
+        assert done.returncode == 1 and "nsregd does not run here" in done.stderr and "systemctl start" in done.stderr
+    done = bus.run(program("nsregctl"))
+    assert done.returncode == 0 and done.stdout.count("not running") == 2
+    bus.stop()
+    done = bus.run(program("nsregctl"), "list")
+    assert done.returncode == 1 and "bus" in done.stderr
+
+
+def test_help_and_version(lab):
+    bus = lab.bus()
+    done = bus.run(program("nsregctl"), "--help")
+    assert done.returncode == 0 and done.stderr == ""
+    for verb in ("status", "list", "show", "zones", "upstreams", "reserved", "revoke", "withdraw", "reserve", "unreserve",
+                 "monitor", "flush", "reconcile", "reload", "statistics", "client"):
+        assert re.search(rf"^  {verb}\b", done.stdout, re.M), verb
+    assert bus.run(program("nsregctl"), "--version").stdout.startswith("nsregctl ")
