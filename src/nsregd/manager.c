@@ -23,6 +23,8 @@
 
 #define KEYCACHE_SIZE 16384
 
+#define CLOCK_CHECK_USEC (30 * USEC_PER_SEC)
+
 struct registry_time manager_time(const struct manager *manager)
 {
         return (struct registry_time){
@@ -458,7 +460,9 @@ static void configure_limits(struct manager *manager)
         quota_configure(manager->quota, limits, verifications);
 }
 
-/* After a reboot with a clock that cannot be believed, ownership is not lost by time. */
+/* After a reboot with a clock that cannot be believed, ownership is not lost by time: not before the clock is
+ * synchronized, or a day has passed. A machine whose clock nobody synchronizes is believed as long as its
+ * clock goes forward. */
 static void hold_keys(struct manager *manager)
 {
         const struct lease_clock *clock = store_clock(manager->store);
@@ -466,8 +470,28 @@ static void hold_keys(struct manager *manager)
 
         lease_clock_read_now(&now);
         manager->clock_synchronized = now.synchronized || !clock->doubtful;
-        manager->registry->keys_held_until_usec =
-                manager->clock_synchronized ? 0 : lease_clock_at(clock, now.boottime_usec) + KEYS_HELD_USEC;
+        if (manager->clock_synchronized)
+                manager->keys_held_until_usec = 0;
+        else if (manager->keys_held_until_usec == 0) {
+                manager->keys_held_until_usec = lease_clock_at(clock, now.boottime_usec) + KEYS_HELD_USEC;
+                log_warning("This machine's clock is behind where it was, or far ahead and not synchronized: "
+                            "no key "
+                            "lease ends for a day, or until it is synchronized.");
+        }
+        registry_hold_keys(manager->registry, manager->keys_held_until_usec);
+        if (manager->clock_synchronized)
+                return;
+        (void) sd_event_source_set_time_relative(manager->clock_source, CLOCK_CHECK_USEC);
+        (void) sd_event_source_set_enabled(manager->clock_source, SD_EVENT_ONESHOT);
+}
+
+static int on_clock(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        struct manager *manager = userdata;
+
+        hold_keys(manager);
+        manager_arm(manager);
+        return 0;
 }
 
 static int open_sockets(struct manager *manager)
@@ -529,6 +553,11 @@ int manager_new(sd_event *event, const char *config_path, struct manager **ret)
         if (r >= 0)
                 r = sd_event_source_set_enabled(manager->deadline_source, SD_EVENT_OFF);
         if (r >= 0)
+                r = sd_event_add_time(event, &manager->clock_source, CLOCK_BOOTTIME, 0, USEC_PER_SEC,
+                                      on_clock, manager);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(manager->clock_source, SD_EVENT_OFF);
+        if (r >= 0)
                 r = sd_event_add_time(event, &manager->status_source, CLOCK_MONOTONIC, 0, 100 * USEC_PER_MSEC,
                                       on_status, manager);
         if (r >= 0)
@@ -586,6 +615,7 @@ struct manager *manager_free(struct manager *manager)
         stream_set_free(manager->streams);
         udp_server_free(manager->datagrams);
         store_free(manager->store);
+        sd_event_source_disable_unref(manager->clock_source);
         sd_event_source_disable_unref(manager->deadline_source);
         sd_event_source_disable_unref(manager->status_source);
         keycache_free(manager->keycache);

@@ -59,7 +59,9 @@ struct manager {
         struct dns_name server_name; /* length 0: not known */
         uint16_t server_port;        /* for the SRV answer; 0: the port that was asked */
         bool clock_synchronized;
+        usec_t keys_held_until_usec; /* lease clock; 0: not held */
         sd_event_source *deadline_source;
+        sd_event_source *clock_source;
         sd_event_source *status_source;
         LIST_HEAD(, request) requests; /* that wait for something */
         unsigned n_requests;

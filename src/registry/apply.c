@@ -103,7 +103,8 @@ enum admission registry_admit(const struct registry_zone *zone, const struct upd
 
         /* A repeated release finds its name free: it is answered as it was. */
         if (state && !state->claimed && state->n_hashes > 0 &&
-            memcmp(update->hash, state->hash, REPLAY_HASH_SIZE) == 0 && state->blocked_until_usec == 0)
+            memcmp(update->hash, state->hash, REPLAY_HASH_SIZE) == 0 &&
+            state->blocked_until_usec <= now->lease_usec)
                 return ADMISSION_DUPLICATE;
 
         if (!(state && state->claimed ? admit_known(zone, update, state, decision)

@@ -252,7 +252,7 @@ static usec_t earliest_end(const struct registry *registry, const struct name_st
         else if (state->key_end_usec > 0) /* how long the replay memory is kept */
                 earliest = MIN(earliest, state->key_end_usec);
         if (state->blocked_until_usec > 0)
-                earliest = MIN(earliest, state->blocked_until_usec);
+                earliest = MIN(earliest, name_state_block_forgotten(state));
         return earliest;
 }
 
@@ -376,6 +376,19 @@ int registry_install(struct registry_zone *zone, const char *label, struct name_
         return 0;
 }
 
+void registry_hold_keys(struct registry *registry, usec_t until_usec)
+{
+        if (registry->keys_held_until_usec == until_usec)
+                return;
+        registry->keys_held_until_usec = until_usec;
+        for (struct registry_zone *zone = registry->zones; zone; zone = zone->next) {
+                struct name_entry *entry;
+
+                RB_FOREACH (entry, name_tree, &zone->names)
+                        (void) schedule(entry);
+        }
+}
+
 usec_t registry_next_deadline(const struct registry *registry)
 {
         const struct heap_node *node = heap_first(&registry->deadlines);
@@ -416,8 +429,9 @@ struct name_state *registry_expire(const struct name_entry *entry, const struct 
         for (unsigned i = after->n_records; i > 0; i--)
                 if (after->records[i - 1].end_usec <= now->lease_usec)
                         name_state_remove(after, &after->records[i - 1]);
-        if (after->blocked_until_usec > 0 && after->blocked_until_usec <= now->lease_usec) {
+        if (after->blocked_until_usec > 0 && name_state_block_forgotten(after) <= now->lease_usec) {
                 after->blocked_until_usec = 0;
+                after->blocked_sec = 0;
                 free(after->blocked_reason);
                 after->blocked_reason = NULL;
         }

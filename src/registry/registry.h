@@ -128,6 +128,9 @@ struct name_entry *registry_ptr_owner(const struct registry *registry, const str
 /* Is any address of this prefix registered. */
 bool registry_has_address_in(const struct registry *registry, const struct prefix *prefix);
 
+/* No key lease ends before this (lease clock); 0: they end as they do. */
+void registry_hold_keys(struct registry *registry, usec_t until_usec);
+
 /* The earliest end of anything, USEC_INFINITY if there is none. */
 usec_t registry_next_deadline(const struct registry *registry);
 /* An entry at which something has ended, or NULL. It is to be changed to what registry_expire() gives, or put

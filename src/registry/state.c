@@ -154,6 +154,13 @@ int name_state_remember(struct name_state *state, uint32_t inception, uint32_t e
         return 0;
 }
 
+usec_t name_state_block_forgotten(const struct name_state *state)
+{
+        if (state->blocked_until_usec == 0)
+                return 0;
+        return usec_add(state->blocked_until_usec, 2 * state->blocked_sec * USEC_PER_SEC);
+}
+
 bool name_state_is_empty(const struct name_state *state)
 {
         return !state->claimed && !state->reserved && state->n_hashes == 0 &&

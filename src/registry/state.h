@@ -57,9 +57,10 @@ struct name_state {
         uint8_t hash[REPLAY_HASH_SIZE];
         uint8_t (*earlier)[REPLAY_HASH_SIZE]; /* n_hashes - 1 of them; owned */
 
-        /* An upstream has foreign data at this name: refused until then. */
-        usec_t blocked_until_usec; /* 0: not blocked */
-        uint32_t blocked_sec;      /* length of the last block, for the next to be twice as long */
+        /* An upstream has foreign data at this name: refused until then. Remembered for twice as long again,
+         * so that the next block is twice as long. */
+        usec_t blocked_until_usec; /* 0: not blocked, nor of late */
+        uint32_t blocked_sec;      /* length of the last block */
         char *blocked_reason;      /* escaped text, owned; NULL when not blocked */
         /* A key that an administrator refuses for this name: its fingerprint, owned, or NULL. */
         char *banned_fingerprint;
@@ -88,6 +89,8 @@ void name_state_release(struct name_state *state);
 /* Notes an accepted request. 0 or -ENOMEM. */
 int name_state_remember(struct name_state *state, uint32_t inception, uint32_t expiration,
                         const uint8_t *hash);
+/* When the last block is forgotten; 0: there was none. */
+usec_t name_state_block_forgotten(const struct name_state *state);
 /* Is there anything left worth keeping. */
 bool name_state_is_empty(const struct name_state *state);
 /* Same addresses, in whatever order. NULL stands for none. */

@@ -17,10 +17,10 @@ OPTIONS = {"allowed-nets": ["127.0.0.0/8", "10.0.0.0/8"], "min-addr-ttl": "1s"}
 PLENTY = {"new-names-per-minute-per-source": 1000000, "updates-per-second-per-source": 1000000}
 
 
-def preload(**settings):
-    """The environment in which syncing is slow, below the sanitizer's own library where there is one."""
+def preload(name="slow-sync", **settings):
+    """The environment with a preloaded library, behind the sanitizer's own where there is one."""
     build = os.environ["NSREG_BUILD"]
-    library = os.path.join(build, "tests", "tools", "libslow-sync.so")
+    library = os.path.join(build, "tests", "tools", f"lib{name}.so")
     nsregd = os.path.join(build, "src", "nsregd", "nsregd")
     linked = subprocess.run(["ldd", nsregd], stdout=subprocess.PIPE, text=True, check=True).stdout
     asan = [line.split()[2] for line in linked.splitlines() if "libasan" in line or "libtsan" in line]
@@ -256,3 +256,25 @@ def test_import_of_the_originals_keys(lab):
     nsregd.term()
     with sqlite3.connect(os.path.join(nsregd.data_dir, "registry.db")) as database:
         assert database.execute("SELECT count(*) FROM names WHERE claimed").fetchone() == (2,)
+
+
+def test_doubtful_clock_ends_no_ownership(lab):
+    """Another boot, and a clock behind where it was: records end, keys do not; bad times are not the client's
+    fault."""
+    import sqlite3
+    nsregd = lab.nsregd(zones={ZONE: OPTIONS}, environment=preload("unsync-clock")).start()
+    assert nsregd.client(ZONE).claim("foo", ("10.0.0.1", 2), key_ttl=2).rcode == "NOERROR"
+    nsregd.term()
+    database = sqlite3.connect(os.path.join(nsregd.data_dir, "registry.db"))
+    database.execute("UPDATE heartbeat SET boot_id = zeroblob(16), real_usec = real_usec + 86400000000")
+    database.commit()
+    database.close()
+    nsregd.start()
+    nsregd.wait_log("no key lease ends")
+    eventually(lambda: not nsregd.addresses(f"foo.{ZONE}"), 10)
+    time.sleep(1)
+    reply = nsregd.client(ZONE).claim("foo", "10.0.0.2")
+    assert reply.rcode == "REFUSED" and "another key" in reply.text
+    now = int(time.time())
+    reply = nsregd.client(ZONE).claim("bar", "10.0.0.2", inception=now + 600, expiration=now + 900)
+    assert reply.rcode == "SERVFAIL" and "not synchronized" in reply.text
