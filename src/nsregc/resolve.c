@@ -201,7 +201,6 @@ static bool error_is_absence(const sd_bus_error *error)
                sd_bus_error_has_name(error, SD_BUS_ERROR_NAME_HAS_NO_OWNER) ||
                sd_bus_error_has_name(error, SD_BUS_ERROR_UNKNOWN_METHOD) ||
                sd_bus_error_has_name(error, SD_BUS_ERROR_ACCESS_DENIED) ||
-               sd_bus_error_has_name(error, SD_BUS_ERROR_NO_REPLY) ||
                sd_bus_error_has_name(error, SD_BUS_ERROR_DISCONNECTED);
 }
 
@@ -233,6 +232,7 @@ static int on_resolved(sd_bus_message *reply, void *userdata, sd_bus_error *ret_
 
         query->slot = sd_bus_slot_unref(query->slot);
         if (!error) {
+                query->resolver->resolved_absent = false;
                 r = records_from_bus(reply, &records);
                 query_complete(query, r, DNS_RCODE_NOERROR, &records, 0);
                 record_list_clear(&records);
@@ -248,11 +248,12 @@ static int on_resolved(sd_bus_message *reply, void *userdata, sd_bus_error *ret_
                 ask_servers(query);
         } else {
                 log_debug("systemd-resolved: %s", error->message ?: error->name);
-                query_complete(query,
-                               sd_bus_error_has_name(error, "org.freedesktop.resolve1.NoNameServers")
-                                       ? -ENETUNREACH
-                                       : -EAGAIN,
-                               0, NULL, 0);
+                r = -EAGAIN;
+                if (sd_bus_error_has_name(error, SD_BUS_ERROR_NO_REPLY))
+                        r = -ETIMEDOUT;
+                else if (sd_bus_error_has_name(error, "org.freedesktop.resolve1.NoNameServers"))
+                        r = -ENETUNREACH;
+                query_complete(query, r, 0, NULL, 0);
         }
         return 0;
 }
@@ -296,7 +297,8 @@ int resolver_ask(struct resolver *resolver, const struct dns_name *name, uint16_
         query->userdata = userdata;
         LIST_INSERT_HEAD(&resolver->queries, query, entry);
 
-        if (!resolver->server && resolver->bus && !resolver->resolved_absent)
+        /* Asked each time, since it may have come (back): an absence is told at once. */
+        if (!resolver->server && resolver->bus)
                 r = ask_resolved(query);
         if (r < 0)
                 r = sd_event_add_defer(resolver->event, &query->later, on_later, query);

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """nsregc as a service of a real machine: host name, bus, and a network that networkd makes."""
 
+import glob
 import os
 import subprocess
 import xml.etree.ElementTree
 
 import pytest
 
-from lab import eventually, never
+from lab import Named, Netns, Zone, eventually, never
 from lab.container import Container
 from lab.rules import usable
 
@@ -169,7 +170,8 @@ IPv6SendRA=yes
 [DHCPServer]
 DefaultLeaseTimeSec={lease}
 MaxLeaseTimeSec={lease}
-EmitDNS=no
+EmitDNS=yes
+DNS=10.77.0.1
 SendOption=15:string:home.example
 [IPv6SendRA]
 EmitDNS=no
@@ -204,9 +206,12 @@ class Home:
         self.laptop.write("/etc/hostname", "laptop\n")
         # Nothing names a zone: it is the domain that DHCP gives.
         self.ask("10.77.0.1")
+
+    def boot(self):
         for container, interface in ((self.router, "r0"), (self.laptop, "l0")):
             container.boot("--private-network")
             ip("link", "set", interface, "netns", str(container.pid))
+        return self
 
     def ask(self, server, **settings):
         self.laptop.write("/etc/nsregc/nsregc.yaml", {"dns-server": f"{server}@{PORT}", "dns-timeout": "2s",
@@ -242,7 +247,7 @@ class Home:
 
 @pytest.fixture
 def home(request):
-    made = Home()
+    made = Home().boot()
     yield made
     report = getattr(request.node, "report_call", None)
     if report is None or report.failed:
@@ -301,3 +306,88 @@ def test_network_gone_and_back(home):
     home.laptop.run("ip", "link", "set", "l0", "up")
     eventually(lambda: len(kernel(home.laptop)) == 2, 60)
     assert len(home.settled()) == 2
+
+
+# ------ the same with systemd-resolved, and a name server for it ------
+
+class ContainerNet(Netns):
+    """The network of a container, for what runs beside it."""
+
+    def __init__(self, pid):  # nothing is made: it is there
+        self.pid = pid
+        self._outer = None
+
+    def command(self):
+        return ["nsenter", "-t", str(self.pid), "-n"]
+
+    def __enter__(self):
+        self._outer = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+        inner = os.open(f"/proc/{self.pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            self._enter(inner)
+        finally:
+            os.close(inner)
+        return self
+
+    def teardown(self):
+        return []
+
+
+def resolved_package():
+    """It must never be installed on this machine, whose resolv.conf it would take: unpacked over a container's root."""
+    folder = os.path.join(os.environ["NSREG_BUILD"], "packages")
+    found = glob.glob(os.path.join(folder, "systemd-resolved_*.deb"))
+    if not found:
+        pytest.skip(f"needs (mkdir -p {folder}; cd {folder}; apt-get download systemd-resolved)")
+    return found[0]
+
+
+@pytest.fixture
+def office(request, tmp_path):
+    """Home, with resolved in the laptop and a named in the router that nsregd publishes to."""
+    package = resolved_package()
+    made = Home()
+    made.named = None
+    subprocess.run(["dpkg", "-x", package, tmp_path / "resolved"], check=True)
+    made.laptop.install(tmp_path / "resolved")
+    os.unlink(made.laptop.path("/etc/systemd/system/systemd-resolved.service"))
+    # Whoever reads it asks nobody: it is the bus that must be asked.
+    made.laptop.write("/etc/resolv.conf", "nameserver 203.0.113.1\n")
+    made.laptop.write("/etc/nsregc/nsregc.yaml", {"dns-timeout": "3s"})
+    made.boot()
+    for container in (made.router, made.laptop):
+        container.systemctl("start", "systemd-networkd")
+    eventually(lambda: "10.77.0.1" in made.router.run("ip", "address").stdout)
+    zone = Zone(ZONE, records=f"_nsreg._tcp 2 SRV 0 0 {PORT} ns1\nns1 A 10.77.0.1")
+    made.named = Named(tmp_path / "named", Zone(".", records="ns.lab.test. A 10.77.0.1", keys=[]), zone,
+                       netns=ContainerNet(made.router.pid), address="10.77.0.1", port=53)
+    made.named.start()
+    made.router.write("/etc/nsregd/nsregd.yaml",
+                      {"zones": {ZONE: {"upstreams": [made.named.upstream(ZONE)], "max-addr-ttl": "10s",
+                                        "min-addr-ttl": "1s"}}})
+    os.chmod(made.router.path("/etc/nsregd/nsregd.yaml"), 0o644)
+    yield made
+    report = getattr(request.node, "report_call", None)
+    if report is None or report.failed:
+        for container in (made.laptop, made.router):
+            for entry in container.journal("-n", "60", "-p", "info"):
+                print(container.name, entry.get("SYSLOG_IDENTIFIER"), entry.get("MESSAGE"))
+        print(made.laptop.run("resolvectl", check=False).stdout)
+    if made.named:
+        made.named.teardown()
+    made.teardown()
+
+
+def test_resolved_is_asked_over_the_bus(office):
+    office.laptop.systemctl("start", "systemd-resolved")
+    office.start()
+    eventually(lambda: len(kernel(office.laptop)) == 2, 60)
+    eventually(lambda: office.named.addresses(f"laptop.{ZONE}") == kernel(office.laptop), 60)
+    # The domain of the link goes: the zone is let go. It comes back: so does the registration.
+    office.laptop.run("resolvectl", "domain", "l0", "other.example")
+    office.laptop.write("/etc/systemd/network/l0.network.d/no-domain.conf", "[DHCPv4]\nUseDomains=no\n")
+    office.laptop.run("networkctl", "reload")
+    eventually(lambda: office.named.addresses(f"laptop.{ZONE}") == set(), 60)
+    os.unlink(office.laptop.path("/etc/systemd/network/l0.network.d/no-domain.conf"))
+    office.laptop.run("resolvectl", "domain", "l0", f"~{ZONE}")
+    eventually(lambda: office.named.addresses(f"laptop.{ZONE}") == kernel(office.laptop), 60)
