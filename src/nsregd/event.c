@@ -12,6 +12,8 @@
 #define REFUSALS_PER_WINDOW 5
 #define WINDOW_USEC         USEC_PER_MINUTE
 #define TABLE_SIZE          1024
+/* Expiries logged one by one within a second; the rest is one number. */
+#define EXPIRIES_PER_SECOND 10
 
 struct window {
         struct address source;
@@ -23,6 +25,9 @@ struct window {
 struct events {
         struct window windows[TABLE_SIZE];
         usec_t store_failed_usec;
+        usec_t expiries_begin_usec;
+        unsigned n_expiries;
+        uint64_t n_expiries_left_out;
 };
 
 struct events *events_new(void)
@@ -60,6 +65,31 @@ static struct log_fields make_fields(struct texts *texts, const struct dns_name 
         return fields;
 }
 
+/* Half a network's names may end at once, after a long power cut; that is one thing that happened. */
+static bool may_log_expiry(struct events *events)
+{
+        usec_t now = now_usec(CLOCK_MONOTONIC);
+
+        if (events->expiries_begin_usec == 0 || now - events->expiries_begin_usec > USEC_PER_SEC) {
+                events->expiries_begin_usec = now;
+                events->n_expiries = 0;
+        }
+        if (events->n_expiries++ < EXPIRIES_PER_SECOND)
+                return true;
+        events->n_expiries_left_out++;
+        return false;
+}
+
+void event_summarize(struct manager *manager)
+{
+        struct events *events = manager->events;
+
+        if (events->n_expiries_left_out > 0)
+                log_info("%llu more names are free: their key leases ended.",
+                         (unsigned long long) events->n_expiries_left_out);
+        events->n_expiries_left_out = 0;
+}
+
 void event_changed(struct manager *manager, const struct dns_name *name, const struct name_state *before,
                    const struct name_state *after)
 {
@@ -90,6 +120,8 @@ void event_changed(struct manager *manager, const struct dns_name *name, const s
         if (expired) {
                 manager->statistics.expiries++;
                 bus_name_expired(manager->bus, name);
+                if (!may_log_expiry(manager->events))
+                        return;
         } else {
                 manager->statistics.releases++;
                 bus_name_released(manager->bus, name);

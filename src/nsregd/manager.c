@@ -5,6 +5,7 @@
 #include <systemd/sd-daemon.h>
 
 #include "nsregd/capacity.h"
+#include "nsregd/event.h"
 #include "nsregd/import.h"
 #include "nsregd/listener.h"
 #include "nsregd/manager.h"
@@ -526,6 +527,7 @@ static int begin(struct manager *manager)
 
 static int on_status(sd_event_source *source, uint64_t usec, void *userdata)
 {
+        event_summarize(userdata);
         manager_update_status(userdata);
         return 0;
 }

@@ -262,6 +262,7 @@ def test_refusals_are_limited(stage):
     monitor.wait("NameClaimed", f"last.{ZONE}")
     refused = monitor.signals("ClaimRefused")
     assert 1 <= len(refused) <= 10 and all(arguments[2] for _, arguments, _ in refused)
+    assert 1 <= len([line for line in stage.nsregd.log().splitlines() if f"foo.{ZONE}." in line]) <= 12
 
 
 def test_mass_expiry_is_one_number(lab):
@@ -281,6 +282,9 @@ def test_mass_expiry_is_one_number(lab):
     eventually(lambda: len(monitor.signals("NameExpired")) +
                sum(arguments[0] for _, arguments, _ in monitor.signals("NamesExpired")) == 60)
     assert len(monitor.signals("NameExpired")) <= 40
+    # And the journal says it as shortly.
+    stage.nsregd.wait_log(r"\d+ more names are free: their key leases ended")
+    assert stage.nsregd.log().count("is free: its key lease ended") <= 40
     assert stage.names() == []
 
 
