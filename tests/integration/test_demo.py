@@ -18,6 +18,7 @@ def test_demo(lab):
                          text=True, check=False, timeout=300, env={**os.environ, **SANITIZERS})
     assert run.returncode == 0, run.stdout
     assert "192.168.77.10" in run.stdout and "NXDOMAIN" in run.stdout and "Done." in run.stdout
+    assert re.search(r"^printer\.home\.test +192\.168\.77\.10 +in ", run.stdout, re.M) and "0 names." in run.stdout
     assert not os.path.exists(re.search(r"/tmp/nsreg-demo-\w+", run.stdout).group())
 
 
