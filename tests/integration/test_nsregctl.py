@@ -2,6 +2,7 @@
 """nsregctl: every verb, as a table and as JSON, and what it says when something is wrong."""
 
 import json
+import os
 import re
 
 import pytest
@@ -257,3 +258,49 @@ def test_help_and_version(lab):
                  "monitor", "flush", "reconcile", "reload", "statistics", "client"):
         assert re.search(rf"^  {verb}\b", done.stdout, re.M), verb
     assert bus.run(program("nsregctl"), "--version").stdout.startswith("nsregctl ")
+
+
+def options_of(help_text):
+    return set(re.findall(r"^ +(?:-\w,? )? *--([a-z-]+)", help_text, re.M))
+
+
+def complete(bus, *words):
+    """What bash offers for the last of these words."""
+    source = os.path.join(os.environ["NSREG_SOURCE"], "conf", "bash-completion", words[0])
+    script = (f"source {source}; COMP_WORDS=({' '.join(repr(word) for word in words)}); COMP_CWORD={len(words) - 1};"
+              f" _{words[0]}; printf '%s\\n' \"${{COMPREPLY[@]}}\"")
+    path = ":".join([os.path.dirname(program("nsregctl")), os.environ["PATH"]])
+    done = bus.run("bash", "-u", "-c", script, PATH=path)
+    assert done.returncode == 0 and done.stderr == "", done.stderr
+    return set(done.stdout.split())
+
+
+def test_completion(control):
+    control.claim("foo")
+    control.claim("bar")
+    assert complete(control.bus, "nsregctl", "st") == {"status", "statistics"}
+    assert complete(control.bus, "nsregctl", "show", "f") == {f"foo.{ZONE}"}
+    assert complete(control.bus, "nsregctl", "--json=short", "show", f"foo.{ZONE[:3]}") == {f"foo.{ZONE}"}
+    assert complete(control.bus, "nsregctl", "list", "") == {ZONE, "e.example"}
+    assert complete(control.bus, "nsregctl", "client", "re") == {"refresh", "release", "rediscover", "reload"}
+    assert complete(control.bus, "nsregctl", "--json", "=", "s") == {"short"}
+    assert "--block" in complete(control.bus, "nsregctl", "revoke", "--")
+
+
+@pytest.mark.parametrize("name", ["nsregd", "nsregc", "nsregctl"])
+def test_completion_knows_every_option(lab, name):
+    bus = lab.bus()
+    offered = complete(bus, name, "--")
+    if name == "nsregctl":
+        offered |= complete(bus, name, "revoke", "--") | complete(bus, name, "statistics", "--")
+    assert {option.strip("-=") for option in offered} == options_of(bus.run(program(name), "--help").stdout)
+
+
+def test_the_manual_knows_everything(lab):
+    shown = lab.bus().run(program("nsregctl"), "--help").stdout
+    with open(os.path.join(os.environ["NSREG_SOURCE"], "man", "nsregctl.1"), encoding="ascii") as page:
+        manual = page.read()
+    options = options_of(shown)
+    assert options == set(re.findall(r"^\.It Fl -([a-z-]+)", manual, re.M)) and len(options) == 7
+    verbs = set(re.findall(r"^  ([a-z]+)", shown.split("Options:")[0], re.M))
+    assert verbs == set(re.findall(r"^\.It Cm ([a-z]+)", manual, re.M)) and len(verbs) == 16

@@ -141,7 +141,7 @@ def test_form():
     assert not wrong, "clang-format -i " + " ".join(wrong)
 
 
-@pytest.mark.parametrize("page", files("man", ".5", ".8"))
+@pytest.mark.parametrize("page", files("man", ".1", ".5", ".8"))
 def test_manual_pages_are_clean(page):
     if not shutil.which("man"):
         pytest.skip("man is not installed")
@@ -149,3 +149,27 @@ def test_manual_pages_are_clean(page):
                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False,
                          env={**os.environ, "LC_ALL": "C.UTF-8", "MANROFFSEQ": ""})
     assert run.returncode == 0 and not run.stderr, run.stderr
+
+
+def test_every_journal_event_is_explained():
+    """Each MESSAGE_ID has an entry in the catalog, each entry an event, and no id is there twice."""
+    ids = []
+    for program in ("nsregd", "nsregc"):
+        for octets in re.findall(r"SD_ID128_MAKE\(([^)]*)\)", text(f"src/{program}/message-ids.h")):
+            ids.append(re.sub(r"[,\s]", "", octets))
+    catalog = text("units/nsreg.catalog")
+    explained = re.findall(r"^-- ([0-9a-f]{32})$", catalog, re.M)
+    assert len(ids) > 12 and len(set(ids)) == len(ids) and all(len(one) == 32 for one in ids)
+    assert sorted(ids) == sorted(explained)
+    for entry in re.split(r"^-- .*$", catalog, flags=re.M)[1:]:
+        assert re.match(r"\nSubject: .+\nDefined-By: nsreg\n\n.+", entry), entry
+    fields = set(re.findall(r"@(\w+)@", catalog))
+    assert fields <= set(re.findall(r"NSREG_[A-Z]+", text("src/util/log.c"))), fields
+
+
+def test_every_message_id_is_used():
+    for program in ("nsregd", "nsregc"):
+        header = f"src/{program}/message-ids.h"
+        code = "".join(text(path) for path in SOURCES if path.startswith(f"src/{program}/") and path != header)
+        for name in re.findall(r"^#define (\w+)\s", text(header), re.M):
+            assert re.search(rf"\b{name}\b", code), name
