@@ -44,6 +44,7 @@ struct registration {
         struct dns_request *request;
         bool connected; /* the request under way may have reached somebody */
 
+        usec_t lease_end_usec;  /* BOOTTIME: what the registrar has is gone by then */
         sd_event_source *timer; /* BOOTTIME */
         usec_t next_usec;
         sd_event_source *hurry;
@@ -181,9 +182,22 @@ static void service_forget(struct registration *registration)
 
 /* ------ ends of an attempt ------ */
 
+/* Nobody takes away what nobody keeps alive: when the lease is over there is nothing left to do. */
+static bool attempt_pointless(struct registration *registration)
+{
+        if (registration->goal == GOAL_REGISTER || registration->lease_end_usec > now_usec(CLOCK_BOOTTIME))
+                return false;
+        address_set_clear(&registration->held);
+        registration->released = true;
+        run(registration);
+        return true;
+}
+
 static void attempt_failed(struct registration *registration, usec_t delay)
 {
         registration->attempts++;
+        if (attempt_pointless(registration))
+                return;
         registration->state = registration->goal == GOAL_REGISTER ? REGISTRATION_UNREACHABLE
                                                                   : REGISTRATION_RELEASING;
         timer_start(registration, delay);
@@ -276,6 +290,7 @@ static void set_granted(struct registration *registration, const struct update_a
                 note_filtered(registration, answer);
         else
                 registration->reason[0] = '\0';
+        registration->lease_end_usec = usec_add(now_usec(CLOCK_BOOTTIME), lease * USEC_PER_SEC);
         fresh = fresh || !address_set_equal(&registration->held, now_there);
         (void) address_set_copy(now_there, &registration->held);
         ledger_update(registration);
@@ -363,6 +378,8 @@ static void note_uncertain(struct registration *registration)
 {
         if (registration->sent_kind != UPDATE_SET)
                 return;
+        registration->lease_end_usec = usec_add(now_usec(CLOCK_BOOTTIME),
+                                                registration->options.addr_ttl_sec * USEC_PER_SEC);
         for (size_t i = 0; i < registration->sent.n_items; i++)
                 (void) address_set_add(&registration->held, &registration->sent.items[i].address,
                                        USEC_INFINITY);
@@ -587,6 +604,7 @@ static void conclude(struct registration *registration)
                 return;
         }
         registration->client = dns_client_free(registration->client);
+        ledger_update(registration);
         set_state(registration, REGISTRATION_RELEASED);
 }
 
@@ -663,6 +681,7 @@ void registration_set_goal(struct registration *registration, enum registration_
                 return;
         registration->goal = goal;
         registration->begun = true;
+        registration->released = false;
         registration->failures = 0;
         if (registration->state == REGISTRATION_RELEASED)
                 registration->state = REGISTRATION_DISCOVERING;
@@ -722,6 +741,8 @@ int registration_new(const struct registration_options *options, struct registra
                 if (r < 0)
                         return r;
                 registration->kind = entry->kind;
+                registration->lease_end_usec = usec_add(now_usec(CLOCK_BOOTTIME),
+                                                        options->addr_ttl_sec * USEC_PER_SEC);
         }
         *ret = TAKE_PTR(registration);
         return 0;

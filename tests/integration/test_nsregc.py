@@ -309,6 +309,24 @@ def test_a_zone_no_longer_configured_is_let_go(lab):
     house.settle()
 
 
+def test_letting_go_ends_with_the_lease(house):
+    """A zone that is no longer wanted and whose registrar is gone: tried for as long as there is something."""
+    client = house.nsregc(addr_ttl="2s")
+    ledger = os.path.join(client.state_dir, "registered")
+    with open(ledger, "w", encoding="ascii") as out:
+        out.write("gone.example. box.gone.example. modern 10.1.2.3\n")
+    client.start()
+    house.settle()
+
+    def noted():
+        with open(ledger, encoding="ascii") as text:
+            return "gone.example." in text.read()
+
+    assert noted()
+    eventually(lambda: not noted(), 30)
+    assert client.running
+
+
 def test_refresh_keeps_the_lease(lab):
     house = House(lab, **{"max-addr-ttl": "2s", "min-addr-ttl": "1s"})
     client = house.nsregc().start()
