@@ -308,6 +308,8 @@ static const char *upstream_state(const struct upstream *upstream)
 {
         const struct plan *plan = upstream->plan;
 
+        if (upstream->state != UPSTREAM_SERVING)
+                return upstream->state == UPSTREAM_DRAINING ? "draining" : "left-over";
         if (upstream_error(upstream))
                 return "retrying";
         return plan->n_units > plan->n_refused ? "working" : "idle";

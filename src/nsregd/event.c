@@ -219,6 +219,19 @@ void event_upstream_drifted(struct manager *manager, const struct upstream *upst
                   fields.name);
 }
 
+void event_upstream_drained(struct manager *manager, const struct upstream *upstream)
+{
+        if (upstream->state == UPSTREAM_LEFT_OVER)
+                log_warning(
+                        "Upstream %s is configured no more, and %u names and addresses could not be taken "
+                        "away there. They are when it is configured again.",
+                        upstream->identity, upstream->plan->n_units);
+        else
+                log_notice("Upstream %s is configured no more, and has nothing of ours any more.",
+                           upstream->identity);
+        bus_upstream_changed(manager->bus, upstream);
+}
+
 void event_not_stored(struct manager *manager, const struct dns_name *name, int error)
 {
         usec_t now = now_usec(CLOCK_MONOTONIC);

@@ -27,6 +27,7 @@ void event_upstream_refused(struct manager *manager, const struct upstream *upst
                             const struct dns_name *name, const char *reason);
 void event_upstream_drifted(struct manager *manager, const struct upstream *upstream,
                             const struct dns_name *owner);
+void event_upstream_drained(struct manager *manager, const struct upstream *upstream);
 void event_not_stored(struct manager *manager, const struct dns_name *name, int error);
 /* Tells what was left out of late; to be called some time after event_changed(). */
 void event_summarize(struct manager *manager);

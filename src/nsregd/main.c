@@ -117,6 +117,12 @@ static int on_hangup(sd_event_source *source, const struct signalfd_siginfo *inf
         return 0;
 }
 
+static int on_terminate(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
+{
+        (void) sd_notify(false, "STOPPING=1\nSTATUS=Stopping");
+        return manager_begin_stop(userdata);
+}
+
 static int run(sd_event *event, const struct options *options)
 {
         _cleanup_(manager_freep) struct manager *manager = NULL;
@@ -133,9 +139,9 @@ static int run(sd_event *event, const struct options *options)
         r = manager_new(event, options->config_path, &manager);
         if (r < 0)
                 return r;
-        r = sd_event_add_signal(event, NULL, SIGTERM, NULL, NULL);
+        r = sd_event_add_signal(event, NULL, SIGTERM, on_terminate, manager);
         if (r >= 0)
-                r = sd_event_add_signal(event, NULL, SIGINT, NULL, NULL);
+                r = sd_event_add_signal(event, NULL, SIGINT, on_terminate, manager);
         if (r >= 0)
                 r = sd_event_add_signal(event, NULL, SIGHUP, on_hangup, manager);
         if (r >= 0)

@@ -22,6 +22,9 @@
 #define BLOCK_MIN_SEC 600
 #define BLOCK_MAX_SEC 86400
 
+/* Below the 30 s that the unit gives, so that leases are stored behind it. */
+#define STOP_TIMEOUT_USEC (20 * USEC_PER_SEC)
+
 #define KEYCACHE_SIZE 16384
 
 #define CLOCK_CHECK_USEC (30 * USEC_PER_SEC)
@@ -200,12 +203,26 @@ static void on_drifted(void *userdata, const struct upstream *upstream, const st
         event_upstream_drifted(userdata, upstream, owner);
 }
 
+static void on_drained(void *userdata, const struct upstream *upstream)
+{
+        event_upstream_drained(userdata, upstream);
+}
+
+static void on_withdrawn(void *userdata)
+{
+        const struct manager *manager = userdata;
+
+        (void) sd_event_exit(manager->event, EXIT_SUCCESS);
+}
+
 static const struct publisher_ops publisher_ops = {
         .put_row = on_put_row,
         .delete_row = on_delete_row,
         .refused = on_refused,
         .upstream_changed = on_upstream_changed,
         .drifted = on_drifted,
+        .drained = on_drained,
+        .withdrawn = on_withdrawn,
 };
 
 /* --- sockets --- */
@@ -340,6 +357,8 @@ static int load_unit(void *userdata, const char *upstream, enum unit_kind kind, 
 {
         struct manager *manager = userdata;
 
+        if (!publisher_find(manager->publisher, upstream))
+                manager->n_left_over++;
         return publisher_load_row(manager->publisher, upstream, kind, owner, row, set);
 }
 
@@ -366,6 +385,7 @@ static int load(struct manager *manager)
         r = store_load_serials(manager->store, &loader, manager, &why);
         if (r >= 0)
                 r = store_load_names(manager->store, &loader, manager, &why);
+        manager->n_left_over = 0;
         publisher_load_begin(manager->publisher);
         for (struct registry_zone *zone = manager->registry->zones; zone && r >= 0; zone = zone->next)
                 for (struct name_entry *entry = registry_after(zone, ""); entry && r >= 0;
@@ -373,6 +393,11 @@ static int load(struct manager *manager)
                         r = publisher_load_name(manager->publisher, manager->registry, entry);
         if (r >= 0)
                 r = store_load_units(manager->store, &loader, manager, &why);
+        if (manager->n_left_over > 0)
+                log_warning("%u published names and addresses were left at DNS servers that are not "
+                            "configured any more. They are taken away when those are configured again; "
+                            "otherwise remove them by hand.",
+                            manager->n_left_over);
         if (r < 0)
                 log_error("Cannot read the database in %s: %s.", manager->config->data_dir,
                           why ?: strerror(-r));
@@ -619,6 +644,7 @@ struct manager *manager_free(struct manager *manager)
         store_free(manager->store);
         sd_event_source_disable_unref(manager->clock_source);
         sd_event_source_disable_unref(manager->deadline_source);
+        sd_event_source_disable_unref(manager->stop_source);
         sd_event_source_disable_unref(manager->status_source);
         keycache_free(manager->keycache);
         events_free(manager->events);
@@ -666,6 +692,9 @@ int manager_reload(struct manager *manager, char **why)
         (void) store_pause(manager->store);
         requests_suspend(manager);
         bus_reload(manager->bus, false);
+        r = publisher_inherit(world.publisher, manager->publisher);
+        if (r < 0)
+                log_warning("Out of memory: what is configured no more is not taken away.");
         take_world(manager, &world);
         world_clear(&world);
         quota_forget_names(manager->quota);
@@ -687,6 +716,27 @@ int manager_reload(struct manager *manager, char **why)
         bus_reload(manager->bus, true);
         manager_update_status(manager);
         return r;
+}
+
+static int on_stop_timeout(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        const struct manager *manager = userdata;
+
+        log_warning("Not everything could be withdrawn in time; that is done at the next start, if it is "
+                    "still to be done then.");
+        return sd_event_exit(manager->event, EXIT_SUCCESS);
+}
+
+int manager_begin_stop(struct manager *manager)
+{
+        if (manager->stop_source)
+                /* Asked for twice: at once, then. */
+                return sd_event_exit(manager->event, EXIT_SUCCESS);
+        stream_set_unlisten(manager->streams);
+        if (!publisher_withdraw(manager->publisher))
+                return sd_event_exit(manager->event, EXIT_SUCCESS);
+        return sd_event_add_time_relative(manager->event, &manager->stop_source, CLOCK_MONOTONIC,
+                                          STOP_TIMEOUT_USEC, USEC_PER_MSEC, on_stop_timeout, manager);
 }
 
 void manager_stop(struct manager *manager)

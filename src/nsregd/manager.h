@@ -62,6 +62,8 @@ struct manager {
         usec_t keys_held_until_usec; /* lease clock; 0: not held */
         sd_event_source *deadline_source;
         sd_event_source *clock_source;
+        sd_event_source *stop_source;
+        unsigned n_left_over; /* units at upstreams that are configured no more */
         sd_event_source *status_source;
         LIST_HEAD(, request) requests; /* that wait for something */
         unsigned n_requests;
@@ -77,6 +79,8 @@ DEFINE_CLEANUP(struct manager *, manager_free)
 /* Reads the configuration again; a bad one changes nothing. 0 or -errno; "*why" (may be NULL) is owned by the
  * caller. */
 int manager_reload(struct manager *manager, char **why);
+/* TERM: takes nothing new, withdraws what is not to be kept, then ends the loop. 0 or -errno. */
+int manager_begin_stop(struct manager *manager);
 /* Stores what is only in memory. Behind it nothing is answered. */
 void manager_stop(struct manager *manager);
 

@@ -50,6 +50,13 @@ static void succeed_lane(struct plan *plan, unsigned index)
                 plan->ops->lane_changed(plan->userdata, index);
 }
 
+void plan_reachable(struct plan *plan)
+{
+        for (unsigned i = 0; i < plan->n_lanes; i++)
+                if (plan->lanes[i].error)
+                        succeed_lane(plan, i);
+}
+
 void plan_unreachable(struct plan *plan, const char *reason, usec_t now_usec)
 {
         for (unsigned i = 0; i < plan->n_lanes; i++)
@@ -140,6 +147,11 @@ static void acknowledge(struct unit *unit, enum plan_action action)
 {
         set_published(unit, &unit->sending);
         unit->published_generation = unit->sending_generation;
+        if (unit->stale) {
+                unit->stale = unit->published_known = false;
+                unit_route(unit);
+                return;
+        }
         if (action == PLAN_FIRST && unit->plan->options.read_back && unit->kind == UNIT_FORWARD &&
             !rrset_is_empty(&unit->published)) {
                 unit->read_back = true;
@@ -215,6 +227,8 @@ static void finish_update(struct unit *unit, enum plan_action action, enum plan_
                 return;
         case PLAN_PREREQUISITE:
                 if (action == PLAN_FIRST) {
+                        /* Perhaps what stands in its way is its own twin. */
+                        unit->sent |= unit->plan->options.repeats;
                         unit->look = LOOK_QUERY;
                         break;
                 }
@@ -280,9 +294,13 @@ static bool split(struct plan_batch *batch, enum plan_outcome outcome)
                 for (unsigned i = 0; i < n; i++) {
                         struct unit *unit = batch->units[first + i];
 
+                        group->units[i] = NULL;
+                        if (!unit)
+                                continue;
                         batch->units[first + i] = NULL;
                         unit->in_flight = false;
-                        if (outcome == PLAN_REJECTED && batch->action != PLAN_VERIFY)
+                        if (batch->action != PLAN_VERIFY &&
+                            (outcome == PLAN_REJECTED || batch->plan->options.repeats))
                                 note_doubt(unit, batch->action);
                         unit->group = group;
                         group->units[i] = unit;

@@ -546,6 +546,7 @@ int plan_republish(struct plan *plan, enum unit_kind kind, unsigned lane, const 
         if (unit->row == ROW_OURS) {
                 rrset_clear(&unit->published);
                 unit->published_known = rrset_is_empty(&unit->wanted);
+                unit->stale = unit->in_flight && !rrset_is_empty(&unit->wanted);
         }
         unit_route(unit);
         return 0;

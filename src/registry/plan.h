@@ -108,6 +108,7 @@ struct unit {
         bool refused; /* foreign data: left alone until something changes */
         enum unit_look look;
         bool read_back; /* the look is at a first publication that was just acknowledged: waiters wait */
+        bool stale;     /* it was to be published again while in flight: what is acknowledged is not enough */
         bool lost;      /* an UPDATE got no answer and may be applied late: looked at once all is done */
         uint32_t generation;
         uint32_t published_generation;
@@ -158,6 +159,7 @@ struct plan_ops {
 
 struct plan_options {
         bool protect_foreign;   /* first publications carry prerequisites */
+        bool repeats;           /* a message may reach the server twice (UDP) */
         bool verify;            /* PLAN_VERIFY can be sent; a query per unit else */
         bool read_back;         /* ask after the first publication of a name whether it is really there */
         unsigned max_units;     /* in one message */
@@ -245,5 +247,7 @@ void plan_finish_rest(struct plan_batch *batch, enum plan_outcome outcome, const
 usec_t plan_deadline(const struct plan *plan);
 /* Ends all back-offs: try now. */
 void plan_flush(struct plan *plan);
+/* The server is to be reached after all. */
+void plan_reachable(struct plan *plan);
 /* Every lane fails alike: the server is not to be reached. */
 void plan_unreachable(struct plan *plan, const char *reason, usec_t now_usec);

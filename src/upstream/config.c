@@ -22,6 +22,49 @@ void upstream_config_clear(struct upstream_config *config)
         *config = (struct upstream_config){};
 }
 
+static int copy_texts(struct upstream_config *to, const struct upstream_config *from)
+{
+        const struct {
+                char **to;
+                const char *from;
+        } texts[] = {
+                { &to->hostname, from->hostname },
+                { &to->tsig_key_file, from->tsig_key_file },
+                { &to->control_socket, from->control_socket },
+                { &to->client_cert, from->client_cert },
+                { &to->client_key, from->client_key },
+                { &to->server_cert, from->server_cert },
+                { &to->server_name, from->server_name },
+                { &to->zone_type, from->zone_type },
+        };
+        int r = 0;
+
+        /* All of them, so that none is left that is not this copy's own. */
+        for (size_t i = 0; i < ELEMENTSOF(texts); i++) {
+                *texts[i].to = texts[i].from ? strdup(texts[i].from) : NULL;
+                if (texts[i].from && !*texts[i].to)
+                        r = -ENOMEM;
+        }
+        return r;
+}
+
+int upstream_config_copy(struct upstream_config *ret, const struct upstream_config *config)
+{
+        int r;
+
+        *ret = *config;
+        ret->reverse_zones = (struct name_list){};
+        ret->exclude_nets = (struct prefix_list){};
+        r = copy_texts(ret, config);
+        for (size_t i = 0; r >= 0 && i < config->reverse_zones.n_items; i++)
+                r = name_list_add(&ret->reverse_zones, &config->reverse_zones.items[i]);
+        for (size_t i = 0; r >= 0 && i < config->exclude_nets.n_items; i++)
+                r = prefix_list_add(&ret->exclude_nets, &config->exclude_nets.items[i]);
+        if (r < 0)
+                upstream_config_clear(ret);
+        return r;
+}
+
 static bool same_text(const char *a, const char *b)
 {
         return a == b || (a && b && streq(a, b));

@@ -48,6 +48,8 @@ struct upstream_config {
 };
 
 void upstream_config_clear(struct upstream_config *config);
+/* A deep copy. 0 or -ENOMEM, nothing left to clear. */
+int upstream_config_copy(struct upstream_config *ret, const struct upstream_config *config);
 /* Everything that makes a difference to what is published, compared; secrets included. */
 bool upstream_config_equal(const struct upstream_config *a, const struct upstream_config *b);
 /* What a unit's row is keyed by: type, target, zone ("nsupdate 127.0.0.1@5300 d.example."), whatever the

@@ -13,13 +13,14 @@ struct nsupdate {
         LIST_HEAD(, exchange) exchanges;
 };
 
-/* A message under way: an UPDATE for all units of a batch, or a query for one of them. */
+/* A message under way: an UPDATE for all units of a batch, a query for one of them, or, without a job, for
+ * the serial of a lane's zone. */
 struct exchange {
         LIST_ENTRY(exchange) exchanges;
         struct nsupdate *driver;
         struct dns_request *request;
         struct job *job;
-        unsigned unit;
+        unsigned unit; /* or lane */
         uint16_t type; /* of a query */
         struct tsig_context tsig;
 };
@@ -60,7 +61,7 @@ static void nsupdate_close(void *userdata)
                 struct job *job = exchange->job;
 
                 exchange_free(exchange);
-                if (--job->n_open == 0) {
+                if (job && --job->n_open == 0) {
                         struct plan_batch *batch = job->batch;
 
                         job_free(job, batch->action == PLAN_QUERY ? batch->n_units : 0);
@@ -237,7 +238,7 @@ static void note(struct job *job, enum plan_outcome outcome, const char *format,
 {
         va_list arguments;
 
-        if (job->outcome != PLAN_ACKNOWLEDGED)
+        if (!job || job->outcome != PLAN_ACKNOWLEDGED)
                 return;
         job->outcome = outcome;
         va_start(arguments, format);
@@ -370,6 +371,45 @@ static void judge_answer(struct exchange *exchange, const struct dns_message *re
         answer->n_missing--;
 }
 
+/* MNAME and RNAME are two names, the serial is behind them (RFC 1035 section 3.3.13). */
+static int read_serial(const struct dns_message *reply, const struct dns_name *zone, uint32_t *ret)
+{
+        unsigned first, n = dns_message_section(reply, DNS_SECTION_ANSWER, &first);
+        struct dns_name name;
+
+        if (dns_message_rcode(reply) != DNS_RCODE_NOERROR || !(reply->flags & DNS_FLAG_AA))
+                return -EBADMSG;
+        for (unsigned i = first; i < first + n; i++) {
+                const struct dns_rr *rr = &reply->rrs[i];
+                const uint8_t *rdata = dns_message_rdata(reply, rr);
+
+                if (rr->type != DNS_TYPE_SOA || rr->rdlength < 22 ||
+                    dns_message_owner(reply, rr, &name) < 0 || !dns_name_equal(&name, zone))
+                        continue;
+                rdata += rr->rdlength - 20;
+                *ret = (uint32_t) rdata[0] << 24 | (uint32_t) rdata[1] << 16 | (uint32_t) rdata[2] << 8 |
+                       rdata[3];
+                return 0;
+        }
+        return -EBADMSG;
+}
+
+static void take_serial(struct exchange *exchange, int error, const uint8_t *bytes, size_t size,
+                        struct dns_message *reply)
+{
+        struct upstream *upstream = exchange->driver->upstream;
+        unsigned lane = exchange->unit;
+        uint32_t serial = 0;
+
+        if (error >= 0 &&
+            (!reply || dns_message_walk(bytes, size, NULL, reply, NULL) < 0 || !judge_tsig(exchange, reply)))
+                error = -EBADMSG;
+        if (error >= 0)
+                error = read_serial(reply, &upstream->plan->lanes[lane].zone, &serial);
+        exchange_free(exchange);
+        upstream_serial(upstream, lane, error, serial);
+}
+
 static void on_reply(void *userdata, int error, const uint8_t *bytes, size_t size)
 {
         struct exchange *exchange = userdata;
@@ -378,6 +418,10 @@ static void on_reply(void *userdata, int error, const uint8_t *bytes, size_t siz
         _cleanup_free_ struct dns_message *reply = malloc(sizeof(*reply));
 
         exchange->request = NULL;
+        if (!job) {
+                take_serial(exchange, error, bytes, size, reply);
+                return;
+        }
         if (error < 0)
                 judge_error(job, error);
         else if (!reply)
@@ -402,7 +446,7 @@ static int send_message(struct nsupdate *driver, struct job *job, unsigned unit,
         const struct upstream_config *config = driver->upstream->config;
         static uint8_t buffer[DNS_MESSAGE_MAX];
         struct exchange *exchange = calloc(1, sizeof(*exchange));
-        const struct plan_batch *batch = job->batch;
+        const struct plan_batch *batch = job ? job->batch : NULL;
         struct dns_builder builder;
         ssize_t size;
         int r;
@@ -418,7 +462,8 @@ static int send_message(struct nsupdate *driver, struct job *job, unsigned unit,
         dns_builder_begin(&builder, buffer, sizeof(buffer), dns_client_id(driver->client),
                           (uint16_t) (type ? 0 : DNS_OPCODE_UPDATE << 11));
         if (type) {
-                struct dns_name owner = unit_owner(batch->units[unit]);
+                struct dns_name owner = batch ? unit_owner(batch->units[unit])
+                                              : driver->upstream->plan->lanes[unit].zone;
 
                 dns_builder_question(&builder, &owner, type, DNS_CLASS_IN);
         } else
@@ -440,8 +485,18 @@ static int send_message(struct nsupdate *driver, struct job *job, unsigned unit,
                 exchange_free(exchange);
                 return r;
         }
-        job->n_open++;
+        if (job)
+                job->n_open++;
         return 0;
+}
+
+static void nsupdate_ask_serial(void *userdata, unsigned lane)
+{
+        struct nsupdate *driver = userdata;
+        int r = send_message(driver, NULL, lane, DNS_TYPE_SOA);
+
+        if (r < 0)
+                upstream_serial(driver->upstream, lane, r, 0);
 }
 
 static int send_queries(struct nsupdate *driver, struct job *job)
@@ -486,5 +541,6 @@ const struct upstream_driver nsupdate_driver = {
         .open = nsupdate_open,
         .close = nsupdate_close,
         .send = nsupdate_send,
+        .ask_serial = nsupdate_ask_serial,
         .is_connected = nsupdate_is_connected,
 };

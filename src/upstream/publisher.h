@@ -24,23 +24,44 @@ struct upstream_driver {
         void (*close)(void *driver);
         /* Takes the batch and ends it with plan_finish() and the like, then calls upstream_sent(). */
         void (*send)(void *driver, struct plan_batch *batch);
+        /* Asks for the serial of a lane's zone; upstream_serial() follows, perhaps from within. NULL where
+         * there is no such thing. */
+        void (*ask_serial)(void *driver, unsigned lane);
         /* Is there a connection; for people. */
         bool (*is_connected)(const void *driver);
+};
+
+enum upstream_state {
+        UPSTREAM_SERVING,
+        UPSTREAM_DRAINING,  /* configured no more: what is ours there is being taken away */
+        UPSTREAM_LEFT_OVER, /* that took too long: what is left stays as rows, until it is configured again */
+};
+
+/* What is known of a zone there, for reconciliation. */
+struct zone_serial {
+        uint64_t n_updates; /* that were sent */
+        bool known;         /* with this serial, behind so many updates, everything was as it should be */
+        uint32_t serial;
+        uint64_t n_updates_then;
 };
 
 /* One upstream as it is configured, shared by all zones that name it. */
 struct upstream {
         LIST_ENTRY(upstream) upstreams;
         struct publisher *publisher;
-        struct upstream_config *config; /* owned by the configuration */
-        char *identity;                 /* owned; what its rows are keyed by */
-        unsigned number;                /* for D-Bus, never used again */
+        struct upstream_config *config; /* owned by the configuration; when draining, by this */
+        enum upstream_state state;
+        usec_t drain_until_usec;
+        char *identity;  /* owned; what its rows are keyed by */
+        unsigned number; /* for D-Bus, never used again */
         const struct upstream_driver *type;
         void *driver;
         struct plan *plan;
-        int forward_lane;    /* -1: serves reverse zones only */
-        usec_t success_usec; /* real time of the last acknowledgement; 0 = none yet */
-        uint64_t n_messages; /* sent */
+        unsigned n_lanes;            /* of the configuration; the plan's others are only drained */
+        struct zone_serial *serials; /* one per lane */
+        bool republish;              /* what is published is to be written anew, with another TTL */
+        usec_t success_usec;         /* real time of the last acknowledgement; 0 = none yet */
+        uint64_t n_messages;         /* sent */
 };
 LIST_HEAD(upstream_list, upstream);
 
@@ -61,6 +82,10 @@ struct publisher_ops {
         /* Began or ended failing; "reason" NULL: works again. */
         void (*upstream_changed)(void *userdata, const struct upstream *upstream, const char *reason);
         void (*drifted)(void *userdata, const struct upstream *upstream, const struct dns_name *owner);
+        /* One that was drained is gone, or (state) is left over; freed behind the call. */
+        void (*drained)(void *userdata, const struct upstream *upstream);
+        /* Everything that publisher_withdraw() began is done. */
+        void (*withdrawn)(void *userdata);
 };
 
 int publisher_new(sd_event *event, const struct publisher_ops *ops, void *userdata, struct publisher **ret);
@@ -109,8 +134,18 @@ unsigned publisher_waiting(const struct publisher *publisher);
 /* Is a name as it should be at one upstream. */
 bool publisher_is_published(const struct attachment *attachment, const struct dns_name *name);
 
-/* Looks at everything that is published whether it still is, and repairs what is not. 0 or -ENOMEM. */
+/* Looks at everything that is published whether it still is, and repairs what is not: begun here, done in
+ * slices, and for nothing where a zone's serial says that nothing has happened. By itself at every start, and
+ * every hour. 0 or -ENOMEM. */
 int publisher_reconcile(struct publisher *publisher, const struct registry *registry);
+
+/* Before the rows are loaded: what "old" (about to be freed) had and this one has not is drained with its old
+ * configuration, and what has another TTL here is written anew. 0 or -ENOMEM. */
+int publisher_inherit(struct publisher *publisher, const struct publisher *old);
+
+/* At the daemon's end: takes away everything where records are not kept. False: nothing to be done; true:
+ * ops->withdrawn() follows, unless a server fails. */
+bool publisher_withdraw(struct publisher *publisher);
 
 /* Retry now. */
 void publisher_flush(struct publisher *publisher);
@@ -121,6 +156,10 @@ bool publisher_is_quiet(const struct publisher *publisher);
 sd_event *upstream_event(const struct upstream *upstream);
 /* For drivers: a batch has ended, there may be more to send. */
 void upstream_sent(struct upstream *upstream);
+/* For drivers: what ask_serial() asked for; negative errno: not known. */
+void upstream_serial(struct upstream *upstream, unsigned lane, int error, uint32_t serial);
+/* For drivers: the server has forgotten everything. */
+void upstream_restarted(struct upstream *upstream);
 /* For drivers: a batch was acknowledged. */
 void upstream_succeeded(struct upstream *upstream);
 usec_t upstream_now(void); /* the plans' clock */

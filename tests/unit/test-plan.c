@@ -1221,6 +1221,49 @@ static void test_republish(void **state)
         tear_down(&lab);
 }
 
+/* The server forgot everything while a change was on its way: that change alone is not enough. */
+static void test_republish_in_flight(void **state)
+{
+        struct plan_batch *batch;
+        struct waiter waiter;
+        struct lab lab;
+
+        set_up(&lab, &plain);
+        published(&lab, "foo.d.example.", "10.0.0.1");
+        want(&lab, "foo.d.example.", "10.0.0.1", "10.0.0.2");
+        wait_at(&lab, "foo.d.example.", &waiter);
+        batch = next(&lab, PLAN_REPLACE, 1);
+        republish(&lab, "foo.d.example.", "10.0.0.2");
+        finish(&lab, batch, PLAN_ACKNOWLEDGED);
+        assert_false(waiter.ended);
+        batch = next(&lab, PLAN_REPLACE, 1);
+        assert_false(batch->units[0]->published_known);
+        finish(&lab, batch, PLAN_ACKNOWLEDGED);
+        assert_true(waiter.ended);
+        is_quiet(&lab);
+        tear_down(&lab);
+}
+
+/* A message that may reach the server twice may find itself there already. */
+static void test_repeated_message(void **state)
+{
+        struct plan_options options = plain;
+        struct lab lab;
+
+        options.repeats = true;
+        set_up(&lab, &options);
+        want(&lab, "foo.d.example.", NULL, "10.0.0.1");
+        finish(&lab, next(&lab, PLAN_FIRST, 1), PLAN_PREREQUISITE);
+        answer(&lab, next(&lab, PLAN_QUERY, 1), addresses("10.0.0.1", NULL), false);
+        assert_int_equal(lab.n_refusals, 0);
+        is_quiet(&lab);
+        want(&lab, "bar.d.example.", NULL, "10.0.0.1");
+        finish(&lab, next(&lab, PLAN_FIRST, 1), PLAN_PREREQUISITE);
+        answer(&lab, next(&lab, PLAN_QUERY, 1), addresses("192.0.2.1", NULL), false);
+        assert_int_equal(lab.n_refusals, 1);
+        tear_down(&lab);
+}
+
 static void test_without_verification_it_is_asked(void **state)
 {
         struct plan_options options = plain;
@@ -1371,6 +1414,8 @@ int main(void)
                 cmocka_unit_test(test_reconciliation),
                 cmocka_unit_test(test_change_during_reconciliation),
                 cmocka_unit_test(test_republish),
+                cmocka_unit_test(test_republish_in_flight),
+                cmocka_unit_test(test_repeated_message),
                 cmocka_unit_test(test_without_verification_it_is_asked),
                 cmocka_unit_test(test_random_walk),
         };

@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "upstream/publisher-internal.h"
+
+/* At the daemon's end nothing is wanted where records are not kept. */
+static bool is_withdrawn(const struct upstream *upstream)
+{
+        return upstream && upstream->publisher->withdrawing && !upstream->config->keep_records;
+}
+
+int forward_set(const struct attachment *attachment, const struct name_state *state, struct rrset *ret)
+{
+        int r;
+
+        *ret = (struct rrset){};
+        if (is_withdrawn(attachment->upstream))
+                return 0;
+        for (unsigned i = 0; state && i < state->n_records; i++) {
+                const struct address *address = &state->records[i].address;
+
+                if (prefix_list_contains(&attachment->config->exclude_nets, address))
+                        continue;
+                r = rrset_add_address(ret, address);
+                if (r < 0) {
+                        rrset_clear(ret);
+                        return r;
+                }
+        }
+        return 0;
+}
+
+/* The innermost of the first n lanes that a name is in, or -1. */
+static int innermost_lane(const struct upstream *upstream, enum unit_kind kind, const struct dns_name *owner,
+                          unsigned n_lanes)
+{
+        int best = -1;
+
+        for (unsigned i = 0; i < n_lanes; i++) {
+                const struct plan_lane *lane = &upstream->plan->lanes[i];
+
+                if (lane->kind == kind && dns_name_is_subdomain(owner, &lane->zone) &&
+                    (best < 0 || lane->zone.length > upstream->plan->lanes[best].zone.length))
+                        best = (int) i;
+        }
+        return best;
+}
+
+int forward_lane(const struct upstream *upstream, const struct dns_name *name)
+{
+        int lane = innermost_lane(upstream, UNIT_FORWARD, name, upstream->n_lanes);
+
+        /* A zone that the name is not in is the configuration's mistake: the server will say so. */
+        for (unsigned i = 0; lane < 0 && i < upstream->n_lanes; i++)
+                if (upstream->plan->lanes[i].kind == UNIT_FORWARD)
+                        lane = (int) i;
+        return lane;
+}
+
+int reverse_lane(const struct upstream *upstream, const struct dns_name *owner)
+{
+        return innermost_lane(upstream, UNIT_PTR, owner, upstream->n_lanes);
+}
+
+const struct attachment *find_attachment(const struct registry_zone *zone, const struct upstream *upstream)
+{
+        for (const struct attachment *attachment = zone ? zone->userdata : NULL; attachment;
+             attachment = attachment->next)
+                if (attachment->upstream == upstream)
+                        return attachment;
+        return NULL;
+}
+
+/* What an upstream should have at an address whose PTR a name of this zone was granted. */
+int ptr_set(const struct upstream *upstream, const struct registry_zone *zone, const struct dns_name *target,
+            const struct address *address, struct rrset *ret)
+{
+        const struct attachment *attachment = find_attachment(zone, upstream);
+
+        *ret = (struct rrset){};
+        if (!attachment || is_withdrawn(upstream) ||
+            prefix_list_contains(&attachment->config->exclude_nets, address))
+                return 0;
+        return rrset_add_name(ret, DNS_TYPE_PTR, target);
+}
+
+static int change_ptr(struct upstream *upstream, const struct ptr_change *change)
+{
+        struct dns_name owner = dns_name_reverse(&change->address);
+        int r, lane = reverse_lane(upstream, &owner);
+        struct rrset before, wanted;
+
+        if (lane < 0)
+                return 0;
+        r = ptr_set(upstream, change->zone_before, &change->before, &change->address, &before);
+        if (r < 0)
+                return r;
+        r = ptr_set(upstream, change->zone_after, &change->after, &change->address, &wanted);
+        if (r >= 0)
+                r = plan_change(upstream->plan, UNIT_PTR, (unsigned) lane, &owner, &before, &wanted);
+        rrset_clear(&before);
+        rrset_clear(&wanted);
+        return r;
+}
+
+static int change_forward(const struct attachment *attachment, const struct dns_name *name,
+                          const struct name_state *before, const struct name_state *after)
+{
+        const struct upstream *upstream = attachment->upstream;
+        struct rrset old = {}, wanted = {};
+        int r, lane;
+
+        lane = upstream ? forward_lane(upstream, name) : -1;
+        if (lane < 0)
+                return 0;
+        r = forward_set(attachment, before, &old);
+        if (r >= 0)
+                r = forward_set(attachment, after, &wanted);
+        if (r >= 0)
+                r = plan_change(upstream->plan, UNIT_FORWARD, (unsigned) lane, name, &old, &wanted);
+        rrset_clear(&old);
+        rrset_clear(&wanted);
+        return r;
+}
+
+int publisher_change(struct publisher *publisher, struct registry_zone *zone, const struct dns_name *name,
+                     const struct name_state *before, const struct name_state *after,
+                     const struct effects *effects)
+{
+        struct upstream *upstream;
+        int r;
+
+        for (const struct attachment *attachment = zone->userdata; attachment;
+             attachment = attachment->next) {
+                r = change_forward(attachment, name, before, after);
+                if (r < 0)
+                        return r;
+        }
+        for (unsigned i = 0; i < effects->n_ptrs; i++)
+                LIST_FOREACH (upstream, &publisher->upstreams, upstreams) {
+                        r = change_ptr(upstream, &effects->ptrs[i]);
+                        if (r < 0)
+                                return r;
+                }
+        publisher_pump(publisher);
+        return 0;
+}
+
+int withdraw_name(struct publisher *publisher, const struct name_entry *entry)
+{
+        struct dns_name name = name_entry_name(entry);
+        const struct rrset nothing = {};
+        struct upstream *upstream;
+        struct rrset before;
+        int r = 0;
+
+        LIST_FOREACH (upstream, &publisher->upstreams, upstreams) {
+                const struct attachment *attachment = find_attachment(entry->zone, upstream);
+                int lane = forward_lane(upstream, &name);
+
+                if (!attachment || upstream->config->keep_records)
+                        continue;
+                if (lane >= 0 && forward_set(attachment, entry->state, &before) >= 0) {
+                        r = plan_change(upstream->plan, UNIT_FORWARD, (unsigned) lane, &name, &before,
+                                        &nothing);
+                        rrset_clear(&before);
+                }
+                for (unsigned i = 0; i < entry->state->n_records && r >= 0; i++) {
+                        const struct address *address = &entry->state->records[i].address;
+                        struct dns_name owner = dns_name_reverse(address);
+
+                        lane = reverse_lane(upstream, &owner);
+                        if (lane < 0 || registry_ptr_owner(publisher->registry, address) != entry ||
+                            ptr_set(upstream, entry->zone, &name, address, &before) < 0)
+                                continue;
+                        r = plan_change(upstream->plan, UNIT_PTR, (unsigned) lane, &owner, &before, &nothing);
+                        rrset_clear(&before);
+                }
+        }
+        return r;
+}
+
+/* --- start --- */
+
+void publisher_load_begin(struct publisher *publisher)
+{
+        struct upstream *upstream;
+
+        LIST_FOREACH (upstream, &publisher->upstreams, upstreams)
+                plan_load_begin(upstream->plan);
+}
+
+int publisher_load_row(struct publisher *publisher, const char *identity, enum unit_kind kind,
+                       const struct dns_name *owner, enum row_state row, const struct rrset *set)
+{
+        struct upstream *upstream = publisher_find(publisher, identity);
+        int lane;
+
+        /* What cannot be reached any more keeps its rows. */
+        if (!upstream)
+                return 0;
+        lane = kind == UNIT_FORWARD ? forward_lane(upstream, owner) : reverse_lane(upstream, owner);
+        if (lane < 0) /* reverse zones that were taken out of the configuration */
+                lane = innermost_lane(upstream, kind, owner, upstream->plan->n_lanes);
+        return lane < 0 ? 0 : plan_load(upstream->plan, kind, (unsigned) lane, owner, row, set);
+}
+
+int publisher_load_name(struct publisher *publisher, const struct registry *registry,
+                        struct name_entry *entry)
+{
+        struct dns_name name = name_entry_name(entry);
+        struct upstream *upstream;
+        int r;
+
+        for (const struct attachment *attachment = entry->zone->userdata; attachment;
+             attachment = attachment->next) {
+                r = change_forward(attachment, &name, NULL, entry->state);
+                if (r < 0)
+                        return r;
+        }
+        for (unsigned i = 0; i < entry->state->n_records; i++) {
+                const struct address *address = &entry->state->records[i].address;
+                struct ptr_change change = { .address = *address, .zone_after = entry->zone, .after = name };
+
+                if (registry_ptr_owner(registry, address) != entry)
+                        continue;
+                LIST_FOREACH (upstream, &publisher->upstreams, upstreams) {
+                        r = change_ptr(upstream, &change);
+                        if (r < 0)
+                                return r;
+                }
+        }
+        return 0;
+}
+
+void publisher_load_done(struct publisher *publisher)
+{
+        struct upstream *upstream;
+
+        LIST_FOREACH (upstream, &publisher->upstreams, upstreams) {
+                plan_load_done(upstream->plan);
+                /* Rows say what was acknowledged; what was sent behind that, or done by somebody else while
+                 * the daemon was away, is found by looking. */
+                (void) sweep_start(upstream, upstream->republish);
+        }
+        publisher_pump(publisher);
+}
+
+void publisher_row_written(struct publisher *publisher, const char *identity, enum unit_kind kind,
+                           const struct dns_name *owner, bool ok)
+{
+        struct upstream *upstream = publisher_find(publisher, identity);
+
+        if (!upstream)
+                return;
+        plan_row_written(upstream->plan, kind, owner, ok, upstream_now());
+        publisher_pump(publisher);
+}

@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Going through all names for one upstream: to see whether it still has what it should (reconciliation), or
+ * to publish everything again. In slices, never far ahead of what the upstream takes, and for nothing where
+ * the serial of a zone says that nobody has touched it since everything was found as it should be. */
+
+#include <stdio.h>
+
+#include "upstream/publisher-internal.h"
+
+#define NAMES_PER_TURN 100
+/* No more units than this are put into a plan that has as many under way. */
+#define BACKLOG_MAX    2000
+#define RECONCILE_USEC USEC_PER_HOUR
+
+struct sweep_lane {
+        bool skip;  /* nothing has happened there */
+        bool asked; /* its serial is on the way */
+        bool serial_known;
+        uint32_t serial;
+        uint64_t n_updates;
+};
+
+struct sweep {
+        LIST_ENTRY(sweep) sweeps;
+        struct upstream *upstream;
+        bool republish;
+        unsigned n_asked;
+        struct dns_name zone; /* where it is; length 0: at the beginning */
+        char label[DNS_LABEL_MAX + 1];
+        struct sweep_lane lanes[];
+};
+
+static void sweep_free(struct sweep *sweep)
+{
+        LIST_REMOVE(sweep, sweeps);
+        free(sweep);
+}
+
+void sweep_continue(struct publisher *publisher)
+{
+        if (!LIST_EMPTY(&publisher->sweeps))
+                (void) sd_event_source_set_enabled(publisher->sweep_source, SD_EVENT_ONESHOT);
+}
+
+void sweep_forget(const struct upstream *upstream)
+{
+        struct sweep *sweep, *next;
+
+        LIST_FOREACH_SAFE (sweep, &upstream->publisher->sweeps, sweeps, next) {
+                if (sweep->upstream == upstream)
+                        sweep_free(sweep);
+        }
+}
+
+static struct sweep *find_sweep(const struct upstream *upstream)
+{
+        struct sweep *sweep;
+
+        LIST_FOREACH (sweep, &upstream->publisher->sweeps, sweeps)
+                if (sweep->upstream == upstream)
+                        return sweep;
+        return NULL;
+}
+
+/* Asks whether anything has happened at all; the answers begin the walk. */
+static void ask_serials(struct sweep *sweep)
+{
+        struct upstream *upstream = sweep->upstream;
+
+        if (!upstream->type->ask_serial || sweep->republish)
+                return;
+        for (unsigned i = 0; i < upstream->n_lanes; i++) {
+                sweep->lanes[i].asked = true;
+                sweep->lanes[i].n_updates = upstream->serials[i].n_updates;
+                sweep->n_asked++;
+        }
+        for (unsigned i = 0; i < upstream->n_lanes; i++)
+                upstream->type->ask_serial(upstream->driver, i);
+}
+
+int sweep_start(struct upstream *upstream, bool republish)
+{
+        struct publisher *publisher = upstream->publisher;
+        struct sweep *sweep = find_sweep(upstream);
+
+        if (upstream->state != UPSTREAM_SERVING || !publisher->registry)
+                return 0;
+        /* One that is under way begins anew only for what it does not do itself. */
+        if (sweep && (sweep->republish || !republish)) {
+                if (republish) {
+                        sweep->zone.length = 0;
+                        sweep->label[0] = '\0';
+                }
+                return 0;
+        }
+        if (sweep)
+                sweep_free(sweep);
+        sweep = calloc(1, sizeof(*sweep) + upstream->n_lanes * sizeof(sweep->lanes[0]));
+        if (!sweep)
+                return -ENOMEM;
+        sweep->upstream = upstream;
+        sweep->republish = republish;
+        LIST_INSERT_HEAD(&publisher->sweeps, sweep, sweeps);
+        ask_serials(sweep);
+        sweep_continue(publisher);
+        return 0;
+}
+
+void upstream_serial(struct upstream *upstream, unsigned lane, int error, uint32_t serial)
+{
+        const struct zone_serial *last = &upstream->serials[lane];
+        struct sweep *sweep = find_sweep(upstream);
+        struct sweep_lane *swept;
+
+        if (!sweep || lane >= upstream->n_lanes || !sweep->lanes[lane].asked)
+                return;
+        swept = &sweep->lanes[lane];
+        swept->asked = false;
+        sweep->n_asked--;
+        swept->serial_known = error >= 0;
+        swept->serial = serial;
+        swept->skip = error >= 0 && last->known && last->serial == serial &&
+                      last->n_updates_then == last->n_updates;
+        sweep_continue(upstream->publisher);
+}
+
+/* --- walking --- */
+
+static int visit_unit(struct sweep *sweep, enum unit_kind kind, int lane, const struct dns_name *owner,
+                      struct rrset *wanted)
+{
+        struct plan *plan = sweep->upstream->plan;
+        int r = 0;
+
+        if (lane >= 0 && !sweep->lanes[lane].skip && !rrset_is_empty(wanted))
+                r = sweep->republish ? plan_republish(plan, kind, (unsigned) lane, owner, wanted)
+                                     : plan_check(plan, kind, (unsigned) lane, owner, wanted);
+        rrset_clear(wanted);
+        return r;
+}
+
+static int visit_name(struct sweep *sweep, const struct name_entry *entry)
+{
+        struct upstream *upstream = sweep->upstream;
+        const struct attachment *attachment = find_attachment(entry->zone, upstream);
+        struct dns_name name = name_entry_name(entry);
+        struct rrset wanted;
+        int r;
+
+        if (!attachment)
+                return 0;
+        r = forward_set(attachment, entry->state, &wanted);
+        if (r >= 0)
+                r = visit_unit(sweep, UNIT_FORWARD, forward_lane(upstream, &name), &name, &wanted);
+        for (unsigned i = 0; i < entry->state->n_records && r >= 0; i++) {
+                const struct address *address = &entry->state->records[i].address;
+                struct dns_name owner = dns_name_reverse(address);
+
+                if (registry_ptr_owner(upstream->publisher->registry, address) != entry)
+                        continue;
+                r = ptr_set(upstream, entry->zone, &name, address, &wanted);
+                if (r >= 0)
+                        r = visit_unit(sweep, UNIT_PTR, reverse_lane(upstream, &owner), &owner, &wanted);
+        }
+        return r;
+}
+
+/* What was found unmoved and as it should be needs no second look while it does not move. */
+static void end_sweep(struct sweep *sweep)
+{
+        struct upstream *upstream = sweep->upstream;
+
+        for (unsigned i = 0; i < upstream->n_lanes; i++) {
+                const struct sweep_lane *swept = &sweep->lanes[i];
+
+                if (!swept->serial_known)
+                        continue;
+                upstream->serials[i].known = true;
+                upstream->serials[i].serial = swept->serial;
+                upstream->serials[i].n_updates_then = swept->n_updates;
+        }
+        if (sweep->republish)
+                upstream->republish = false;
+        sweep_free(sweep);
+}
+
+static bool may_go_on(const struct sweep *sweep)
+{
+        return sweep->n_asked == 0 && sweep->upstream->plan->n_units < BACKLOG_MAX;
+}
+
+/* False: it is done. */
+static bool take_steps(struct sweep *sweep)
+{
+        const struct registry *registry = sweep->upstream->publisher->registry;
+        struct registry_zone *zone = sweep->zone.length > 0 ? registry_find_zone(registry, &sweep->zone)
+                                                            : registry->zones;
+
+        for (unsigned n = 0; zone && n < NAMES_PER_TURN; n++) {
+                const struct name_entry *entry = registry_after(zone, sweep->label);
+
+                sweep->zone = zone->policy->zone;
+                if (!entry) {
+                        zone = zone->next;
+                        sweep->label[0] = '\0';
+                        if (zone)
+                                sweep->zone = zone->policy->zone;
+                        continue;
+                }
+                /* Where memory is out, the next one looks again. */
+                (void) visit_name(sweep, entry);
+                snprintf(sweep->label, sizeof(sweep->label), "%s", entry->label);
+        }
+        return zone;
+}
+
+static int on_sweep(sd_event_source *source, void *userdata)
+{
+        struct publisher *publisher = userdata;
+        struct sweep *sweep, *next;
+        bool more = false;
+
+        LIST_FOREACH_SAFE (sweep, &publisher->sweeps, sweeps, next) {
+                if (!may_go_on(sweep))
+                        continue;
+                if (take_steps(sweep))
+                        more |= may_go_on(sweep);
+                else
+                        end_sweep(sweep);
+        }
+        publisher_pump(publisher);
+        if (more)
+                sweep_continue(publisher);
+        return 0;
+}
+
+/* --- when --- */
+
+int publisher_reconcile(struct publisher *publisher, const struct registry *registry)
+{
+        struct upstream *upstream;
+        int r;
+
+        LIST_FOREACH (upstream, &publisher->upstreams, upstreams) {
+                r = sweep_start(upstream, false);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+void upstream_restarted(struct upstream *upstream)
+{
+        (void) sweep_start(upstream, true);
+}
+
+static int arm(struct publisher *publisher)
+{
+        int r = sd_event_source_set_time_relative(publisher->reconcile_source, RECONCILE_USEC);
+
+        return r < 0 ? r : sd_event_source_set_enabled(publisher->reconcile_source, SD_EVENT_ONESHOT);
+}
+
+static int on_reconcile(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        struct publisher *publisher = userdata;
+
+        (void) publisher_reconcile(publisher, publisher->registry);
+        return arm(publisher);
+}
+
+int sweep_init(struct publisher *publisher)
+{
+        int r;
+
+        r = sd_event_add_defer(publisher->event, &publisher->sweep_source, on_sweep, publisher);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(publisher->sweep_source, SD_EVENT_OFF);
+        if (r >= 0)
+                r = sd_event_add_time(publisher->event, &publisher->reconcile_source, CLOCK_MONOTONIC, 0,
+                                      USEC_PER_SEC, on_reconcile, publisher);
+        return r < 0 ? r : arm(publisher);
+}
+
+void sweep_clear(struct publisher *publisher)
+{
+        while (!LIST_EMPTY(&publisher->sweeps))
+                sweep_free(LIST_FIRST(&publisher->sweeps));
+        sd_event_source_disable_unref(publisher->sweep_source);
+        sd_event_source_disable_unref(publisher->reconcile_source);
+}
