@@ -14,7 +14,8 @@
 /* Belongs to the lookup and to the thread; who lets go last frees it. */
 struct job {
         atomic_uint references;
-        int done_fd; /* eventfd, written by the thread when the rest is filled in */
+        atomic_bool finished; /* what stands below is the thread's before, the lookup's after */
+        int done_fd;          /* eventfd, written by the thread when the rest is filled in */
         char *host;
         char port[8];
         int error;
@@ -73,6 +74,7 @@ static void *job_run(void *argument)
                 freeaddrinfo(list);
         }
         job->error = r != 0 ? error_from_gai(r) : job->n_addresses == 0 ? -ENXIO : 0;
+        atomic_store_explicit(&job->finished, true, memory_order_release);
         (void) !write(job->done_fd, &one, sizeof(one));
         job_unref(job);
         return NULL;
@@ -116,7 +118,11 @@ static int lookup_finish(struct lookup *lookup)
 
 static int on_done_fd(sd_event_source *source, int fd, uint32_t revents, void *userdata)
 {
-        return lookup_finish(userdata);
+        struct lookup *lookup = userdata;
+
+        if (!atomic_load_explicit(&lookup->job->finished, memory_order_acquire))
+                return 0;
+        return lookup_finish(lookup);
 }
 
 static int on_literal(sd_event_source *source, void *userdata)
