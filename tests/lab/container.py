@@ -175,7 +175,7 @@ class Container:
 
     def command(self, *command, user=None):
         assert self.pid, "the container does not run"
-        line = ["nsenter", "-t", str(self.pid), "-a", "env", "-i",
+        line = ["nsenter", "-t", str(self.pid), "-a", "-r", "-w", "env", "-i",
                 *[f"{key}={value}" for key, value in ENVIRONMENT.items()]]
         if user is not None:
             line += ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"]
