@@ -4,6 +4,7 @@ from the DNS, and compared with the set that the rules give, computed from `ip -
 
 import os
 import re
+import subprocess
 import time
 
 import pytest
@@ -622,3 +623,32 @@ def test_moved_to_another_network(lab):
     eventually(lambda: two.addresses(NAME) == {"10.1.1.7"}, 30)
     eventually(lambda: one.addresses(NAME) == set(), 30)
     assert client.running
+
+
+# ------ a wrong clock ------
+
+def preload(name):
+    """A library in front of all others, but for the sanitizer's own."""
+    build = os.environ["NSREG_BUILD"]
+    linked = subprocess.run(["ldd", os.path.join(build, "src", "nsregc", "nsregc")], stdout=subprocess.PIPE, text=True,
+                            check=True).stdout
+    sanitizers = [line.split()[2] for line in linked.splitlines() if "libasan" in line or "libtsan" in line]
+    return " ".join([*sanitizers, os.path.join(build, "tests", "tools", f"lib{name}.so")])
+
+
+@pytest.mark.parametrize("shift,text", [(7200, r"becomes valid in 6[89]\d\d s"), (-7200, r"expired 6[89]\d\d s ago")])
+def test_wrong_clock_says_by_how_much(house, shift, text):
+    client = house.nsregc(environment={"LD_PRELOAD": preload("other-clock"), "CLOCK_SHIFT": str(shift)})
+    status, _, errors = client.run("--once")
+    assert status == 1
+    assert re.search("clock.*" + text, errors), errors
+    # Set right, it registers.
+    client.environment["CLOCK_SHIFT"] = "0"
+    status, _, errors = client.run("--once")
+    assert status == 0, errors
+
+
+def test_clock_a_little_off_is_none(house):
+    client = house.nsregc(environment={"LD_PRELOAD": preload("other-clock"), "CLOCK_SHIFT": "200"})
+    status, _, errors = client.run("--once")
+    assert status == 0, errors
