@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* A preload under which the wall clock is CLOCK_SHIFT seconds off. By system call: a sanitizer asks for the time
- * before it can bear a search for symbols. */
+/* A preload under which the wall clock is CLOCK_SHIFT seconds off. By system call: a sanitizer asks for the
+ * time before it can bear a search for symbols. */
 
 #include <stdlib.h>
 #include <sys/syscall.h>
