@@ -59,37 +59,52 @@ static int file_error(const char *path, char **why)
         return r;
 }
 
+/* 0, or negative with the guilty file in *ret_file (NULL: none is). */
+static int context_load(SSL_CTX *context, const char *client_cert, const char *client_key,
+                        const char *server_cert, const char **ret_file)
+{
+        *ret_file = server_cert;
+        if (SSL_CTX_load_verify_locations(context, server_cert, NULL) != 1)
+                return -EKEYREJECTED;
+        *ret_file = client_cert;
+        if (client_cert && SSL_CTX_use_certificate_chain_file(context, client_cert) != 1)
+                return -EKEYREJECTED;
+        *ret_file = client_key;
+        if (client_key && SSL_CTX_use_PrivateKey_file(context, client_key, SSL_FILETYPE_PEM) != 1)
+                return -EKEYREJECTED;
+        if (client_key && SSL_CTX_check_private_key(context) != 1)
+                return -EKEYREJECTED;
+        return 0;
+}
+
 int control_tls_new(const char *client_cert, const char *client_key, const char *server_cert,
                     const char *server_name, struct control_tls **ret, char **why)
 {
-        _cleanup_(control_tls_freep) struct control_tls *tls = calloc(1, sizeof(*tls));
-        SSL_CTX *context;
+        struct control_tls *tls = calloc(1, sizeof(*tls));
+        const char *file;
 
-        if (!tls)
+        if (tls)
+                tls->context = SSL_CTX_new(TLS_client_method());
+        if (tls && server_name)
+                tls->server_name = strdup(server_name);
+        if (!tls || !tls->context || (server_name && !tls->server_name)) {
+                control_tls_free(tls);
                 return -ENOMEM;
-        context = tls->context = SSL_CTX_new(TLS_client_method());
-        if (!context)
-                return -ENOMEM;
-        if (server_name && !(tls->server_name = strdup(server_name)))
-                return -ENOMEM;
+        }
 
-        SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
-        SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+        SSL_CTX_set_min_proto_version(tls->context, TLS1_2_VERSION);
+        SSL_CTX_set_mode(tls->context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
         /* The reply's own form says whether it is whole; not every server says goodbye. */
-        SSL_CTX_set_options(context, SSL_OP_IGNORE_UNEXPECTED_EOF);
-        SSL_CTX_set_verify(context, SSL_VERIFY_PEER, NULL);
+        SSL_CTX_set_options(tls->context, SSL_OP_IGNORE_UNEXPECTED_EOF);
+        SSL_CTX_set_verify(tls->context, SSL_VERIFY_PEER, NULL);
         /* Pinned: a certificate in the file is trusted by itself, whoever signed it. */
-        X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(context), X509_V_FLAG_PARTIAL_CHAIN);
+        X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(tls->context), X509_V_FLAG_PARTIAL_CHAIN);
 
-        if (SSL_CTX_load_verify_locations(context, server_cert, NULL) != 1)
-                return file_error(server_cert, why);
-        if (client_cert && SSL_CTX_use_certificate_chain_file(context, client_cert) != 1)
-                return file_error(client_cert, why);
-        if (client_key && SSL_CTX_use_PrivateKey_file(context, client_key, SSL_FILETYPE_PEM) != 1)
-                return file_error(client_key, why);
-        if (client_key && SSL_CTX_check_private_key(context) != 1)
-                return file_error(client_key, why);
-        *ret = TAKE_PTR(tls);
+        if (context_load(tls->context, client_cert, client_key, server_cert, &file) < 0) {
+                control_tls_free(tls);
+                return file_error(file, why);
+        }
+        *ret = tls;
         return 0;
 }
 

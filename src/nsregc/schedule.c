@@ -25,7 +25,9 @@ static usec_t spread(usec_t span, uint32_t part, uint32_t lot)
 
 static usec_t doubled(usec_t first, unsigned n, usec_t most)
 {
-        return MIN(first << MIN(n > 0 ? n - 1 : 0, 20u), most);
+        unsigned doublings = MIN(n > 0 ? n - 1 : 0, 20u);
+
+        return MIN(first << doublings, most);
 }
 
 usec_t schedule_retry(unsigned failures, uint32_t lot)
