@@ -49,8 +49,10 @@ static int on_polkit(sd_bus_message *reply, void *userdata, sd_bus_error *error)
         struct bus_authorization *authorization = userdata;
         int authorized, challenge, r;
 
-        if (sd_bus_message_is_method_error(reply, NULL))
-                return deny(authorization, "Only root may do this (polkit is not there to ask)");
+        if (sd_bus_message_is_method_error(reply, NULL)) {
+                log_debug("polkit: %s", sd_bus_message_get_error(reply)->message);
+                return deny(authorization, "Only root may do this (polkit does not answer)");
+        }
         r = sd_bus_message_enter_container(reply, 'r', "bba{ss}");
         if (r >= 0)
                 r = sd_bus_message_read(reply, "bb", &authorized, &challenge);

@@ -102,6 +102,28 @@ def test_others_may_look_and_not_touch(container, lab, polkit):
     assert named.addresses(f"printer.{ZONE}") == {"10.0.0.7"}
 
 
+def test_polkit_may_allow_others(container):
+    container.write("/etc/polkit-1/rules.d/10-test.rules", """
+polkit.addRule(function(action, subject) {
+        if (action.id == "org.nsreg.manage" && subject.user == "nobody")
+                return polkit.Result.YES;
+});
+""")
+    claimed(container)
+    container.run("nsregctl", "revoke", f"printer.{ZONE}", user=NOBODY)
+    assert json.loads(container.run("nsregctl", "--json=short", "list").stdout)["registrations"] == []
+    done = container.run("nsregctl", "revoke", f"printer.{ZONE}", user=2, check=False)
+    assert done.returncode == 1 and "root" in done.stderr
+
+
+def test_only_the_daemons_may_have_their_names(container):
+    container.boot()
+    for name in ("org.nsreg.Registry1", "org.nsreg.Client1"):
+        done = container.run("busctl", "call", "org.freedesktop.DBus", "/", "org.freedesktop.DBus", "RequestName", "su",
+                             name, "0", user=NOBODY, check=False)
+        assert done.returncode != 0 and "denied" in done.stderr
+
+
 def test_revoke_through_the_object(container):
     claimed(container)
     container.run("busctl", "call", REGISTRY[0], OBJECT, "org.nsreg.Registry1.Registration", "Withdraw")
