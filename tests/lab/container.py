@@ -124,6 +124,9 @@ class Container:
             subprocess.run(["tar", "-C", self.root, "-x", "--keep-directory-symlink", "--no-same-owner"],
                            stdin=source.stdout, check=True)
         assert source.returncode == 0
+        # As a package would; at a boot it is done only where something seems to have been updated.
+        subprocess.run(["systemd-sysusers", f"--root={self.root}", "nsreg.conf"], check=True, capture_output=True)
+        subprocess.run(["systemd-tmpfiles", f"--root={self.root}", "--create", "nsreg.conf"], check=True)
         return self
 
     # -- its life
@@ -169,8 +172,12 @@ class Container:
         if self.nspawn and self.nspawn.poll() is None:
             if self.pid:
                 os.kill(self.pid, signal.SIGKILL)
-            self.nspawn.kill()
-            self.nspawn.wait(60)
+            try:
+                # It takes its own mounts away, if it is let.
+                self.nspawn.wait(20)
+            except subprocess.TimeoutExpired:
+                self.nspawn.kill()
+                self.nspawn.wait(60)
         self.pid = None
         subprocess.run(["umount", "-R", "-l", self.root], check=False)
         shutil.rmtree(self.directory, ignore_errors=True)
@@ -180,6 +187,7 @@ class Container:
 
     def command(self, *command, user=None):
         assert self.pid, "the container does not run"
+        # The root too: within a chroot a namespace's own is another.
         line = ["nsenter", "-t", str(self.pid), "-a", "-r", "-w", "env", "-i",
                 *[f"{key}={value}" for key, value in ENVIRONMENT.items()]]
         if user is not None:

@@ -18,7 +18,7 @@ UNITS = ("nsregd.socket", "nsregc-keygen.service") + SERVICES
 
 def test_units_are_sound(container):
     container.boot()
-    done = container.run("systemd-analyze", "verify", *UNITS, check=False)
+    done = container.run("systemd-analyze", "verify", "--man=no", *UNITS, check=False)
     assert done.returncode == 0 and done.stdout + done.stderr == ""
 
 
