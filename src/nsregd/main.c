@@ -7,6 +7,7 @@
 
 #include "nsregd/import.h"
 #include "nsregd/manager.h"
+#include "nsregd/message-ids.h"
 #include "util/log.h"
 
 struct options {
@@ -97,9 +98,12 @@ static int show_config(const struct options *options)
         r = nsregd_config_load(options->config_path, &config, &error);
         if (error.warnings)
                 fprintf(stderr, "%s\n", error.warnings);
-        if (r < 0)
-                fprintf(stderr, "%s\n", error.text ?: strerror(-r));
-        else if (options->print)
+        if (r < 0) {
+                struct log_fields fields = { .reason = error.text };
+
+                /* Also what a reload of the service says, before it comes to the daemon. */
+                log_event(LOG_ERR, MESSAGE_CONFIGURATION_REJECTED, &fields, "%s", error.text ?: strerror(-r));
+        } else if (options->print)
                 nsregd_config_print(config, stdout);
         config_error_clear(&error);
         return r;
