@@ -1,9 +1,14 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """nsregctl: every verb, as a table and as JSON, and what it says when something is wrong."""
 
+import fcntl
 import json
 import os
+import pty
 import re
+import struct
+import subprocess
+import termios
 
 import pytest
 
@@ -258,6 +263,35 @@ def test_help_and_version(lab):
                  "monitor", "flush", "reconcile", "reload", "statistics", "client"):
         assert re.search(rf"^  {verb}\b", done.stdout, re.M), verb
     assert bus.run(program("nsregctl"), "--version").stdout.startswith("nsregctl ")
+
+
+def on_a_terminal(control, columns, *words, **environment):
+    """What a person sees in a window of so many columns."""
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+    done = subprocess.run([program("nsregctl"), *words], stdin=slave, stdout=slave, stderr=subprocess.PIPE, timeout=60,
+                          env={**os.environ, **control.bus.environment, "TERM": "xterm-256color", "PAGER": "cat",
+                               **environment}, check=False)
+    os.close(slave)
+    seen = b""
+    try:
+        while True:
+            seen += os.read(master, 65536)
+    except OSError:
+        os.close(master)
+    assert done.returncode == 0, done.stderr
+    return seen.decode().replace("\r\n", "\n")
+
+
+def test_tables_fit_a_terminal(control):
+    control.claim("foo", *[f"10.0.0.{number}" for number in range(1, 13)])
+    wide = control.table("list")
+    assert max(len(line) for line in wide.splitlines()) > 160 and "10.0.0.12" in wide
+    shown = on_a_terminal(control, 130, "list")
+    assert "\x1b[32m" in shown, repr(shown)
+    plain = on_a_terminal(control, 130, "list", NO_COLOR="1")
+    assert "\x1b[" not in plain and f"foo.{ZONE}" in plain
+    assert max(len(line) for line in plain.splitlines()) <= 130 and "10.0.0.12" not in plain
 
 
 def options_of(help_text):

@@ -132,3 +132,11 @@ def test_a_user_without_credentials_keeps_the_key_at_home(container):
         eventually_is("tablet", {"10.0.0.5"})
     key = os.stat(container.path("/home/state/nsregc.private"))
     assert key.st_mode & 0o777 == 0o600 and key.st_uid == NOBODY
+
+
+def test_stop_is_bounded_when_the_registrar_hangs(container):
+    with_client(container)
+    os.kill(container.main_pid("nsregd.service"), signal.SIGSTOP)
+    container.systemctl("stop", "nsregc.service")
+    assert container.property("nsregc.service", "Result") == "success"
+    os.kill(container.main_pid("nsregd.service"), signal.SIGCONT)

@@ -131,8 +131,8 @@ def test_reload(container):
     assert container.property("nsregd.service", "MainPID") == pid
     assert container.is_active("nsregd.service")
     assert "2 zones" in container.property("nsregd.service", "StatusText")
-    reasons = [entry["MESSAGE"] for entry in container.journal("-u", "nsregd.service")]
-    assert any("nsregd.yaml:3:" in reason and "max-addr-ttl" in reason for reason in reasons), reasons
+    entries = container.wait_journal("-u", "nsregd.service", "MESSAGE_ID=9da7dacc876140a0a81401bc745edc58")
+    assert all("nsregd.yaml:3:" in entry["NSREG_REASON"] and "max-addr-ttl" in entry["MESSAGE"] for entry in entries)
 
 
 def test_broken_configuration_does_not_cost_the_socket(container):
