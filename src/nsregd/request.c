@@ -18,6 +18,7 @@ struct request {
         struct stream_id stream;
         usec_t received_usec; /* monotonic */
         struct update update;
+        struct address source;
         struct dns_name zone_name;
         struct registry_zone *zone; /* looked up again behind everything that waits */
         struct grant grant;
@@ -40,14 +41,18 @@ static void stage_committed(void *userdata, int error);
 static void stage_publish(struct request *request);
 static void stage_published(void *userdata, enum wait_outcome outcome, const char *reason);
 
+/* The source's place among those that wait is taken already, and given back with the request. */
 static struct request *request_new(struct manager *manager, struct stream_id stream, const uint8_t *bytes,
-                                   size_t size)
+                                   size_t size, const struct address *source)
 {
         struct request *request = calloc(1, sizeof(*request) + size);
 
-        if (!request)
+        if (!request) {
+                quota_return_waiting(manager->quota, source);
                 return NULL;
+        }
         request->manager = manager;
+        request->source = request->update.source = *source;
         request->stream = stream;
         request->received_usec = now_usec(CLOCK_MONOTONIC);
         request->size = size;
@@ -61,6 +66,7 @@ static void request_free(struct request *request)
 {
         LIST_REMOVE(request, requests);
         request->manager->n_requests--;
+        quota_return_waiting(request->manager->quota, &request->source);
         publication_free(request->publication);
         update_clear(&request->update);
         free(request->addresses);
@@ -165,16 +171,18 @@ int request_stream(struct manager *manager, struct stream_id stream, const uint8
                 decide(&decision, DNS_RCODE_SERVFAIL, DNS_EDE_NOT_READY, "too many updates; try again later");
         else if (manager->n_requests >= manager->config->limits.waiting)
                 decide(&decision, DNS_RCODE_SERVFAIL, DNS_EDE_NOT_READY, "too busy; try again later");
+        else if (!quota_take_waiting(manager->quota, &peer->remote))
+                decide(&decision, DNS_RCODE_SERVFAIL, DNS_EDE_NOT_READY,
+                       "too many requests of this network wait; try again later");
         if (decision.text[0]) {
                 event_refused(manager, NULL, &peer->remote, &decision, false);
                 reply_at_once(manager, stream, &message, &decision);
                 return 0;
         }
 
-        request = request_new(manager, stream, bytes, size);
+        request = request_new(manager, stream, bytes, size, &peer->remote);
         if (!request)
                 return -ENOMEM;
-        request->update.source = peer->remote;
         stage_admit(request, &message);
         return 0;
 }
@@ -301,7 +309,7 @@ static void stage_admit(struct request *request, const struct dns_message *messa
         struct manager *manager = request->manager;
         struct update_context context = {
                 .server_name = manager->server_name.length > 0 ? &manager->server_name : NULL,
-                .source = request->update.source,
+                .source = request->source,
                 .real_usec = now_usec(CLOCK_REALTIME),
                 .clock_synchronized = manager->clock_synchronized,
         };

@@ -24,6 +24,7 @@ struct quota_source {
         struct bucket new_names;
         struct bucket verifications;
         uint32_t n_names;
+        uint32_t n_waiting;
 };
 
 static int compare_source(const struct quota_source *a, const struct quota_source *b)
@@ -90,7 +91,7 @@ static void make_room(struct quota *quota)
         unsigned looked_at = 0;
 
         TAILQ_FOREACH_SAFE (source, &quota->uses, by_use, next) {
-                if (source->n_names == 0) {
+                if (source->n_names == 0 && source->n_waiting == 0) {
                         drop(quota, source);
                         return;
                 }
@@ -248,6 +249,34 @@ void quota_return_verification(struct quota *quota, const struct address *source
 
                 if (found)
                         found->verifications.tokens += TOKEN;
+        }
+}
+
+bool quota_take_waiting(struct quota *quota, const struct address *source)
+{
+        uint32_t most = MAX(quota->limits.waiting / 2, 1U);
+        struct quota_source *counted[3];
+        unsigned lengths[3], n = prefixes_of(source, lengths);
+
+        for (unsigned i = 0; i < n; i++) {
+                counted[i] = get(quota, source, lengths[i]);
+                if (!counted[i] || (counted[i]->n_waiting >= most && !is_exempt(quota, source)))
+                        return false;
+        }
+        for (unsigned i = 0; i < n; i++)
+                counted[i]->n_waiting++;
+        return true;
+}
+
+void quota_return_waiting(struct quota *quota, const struct address *source)
+{
+        unsigned lengths[3], n = prefixes_of(source, lengths);
+
+        for (unsigned i = 0; i < n; i++) {
+                struct quota_source *counted = find(quota, source, lengths[i]);
+
+                if (counted && counted->n_waiting > 0)
+                        counted->n_waiting--;
         }
 }
 

@@ -31,6 +31,10 @@ bool quota_take_verification(struct quota *quota, const struct address *source, 
 /* The signature was good: the token was not spent on an attack. */
 void quota_return_verification(struct quota *quota, const struct address *source, bool unknown_name);
 
+/* Requests that wait for something: no source, and no prefix, takes more than half of limits.waiting. */
+bool quota_take_waiting(struct quota *quota, const struct address *source);
+void quota_return_waiting(struct quota *quota, const struct address *source);
+
 /* Names held by a source: "delta" is 1 or -1. */
 void quota_count_name(struct quota *quota, const struct address *source, int delta);
 /* All counts of names start again at zero. */

@@ -174,6 +174,28 @@ static void test_names(void **state)
 }
 
 /* More sources than are remembered: those that hold names are not forgotten for those that only come by. */
+static void test_waiting(void **state)
+{
+        struct peer_limits limits = PEER_LIMITS_DEFAULT;
+        struct address one = parse("2001:db8::1"), neighbour = parse("2001:db8::2"),
+                       other = parse("10.0.0.1");
+        struct quota *quota;
+
+        limits.waiting = 8;
+        quota = make(&limits, 1000);
+        for (unsigned i = 0; i < 3; i++)
+                assert_true(quota_take_waiting(quota, &one));
+        assert_true(quota_take_waiting(quota, &neighbour));
+        /* Half of all is taken by their network. */
+        assert_false(quota_take_waiting(quota, &one));
+        assert_false(quota_take_waiting(quota, &neighbour));
+        assert_true(quota_take_waiting(quota, &other));
+        quota_return_waiting(quota, &one);
+        assert_true(quota_take_waiting(quota, &neighbour));
+        assert_false(quota_take_waiting(quota, &neighbour));
+        quota_free(quota);
+}
+
 static void test_memory_is_bounded(void **state)
 {
         struct peer_limits limits = PEER_LIMITS_DEFAULT;
@@ -194,13 +216,10 @@ static void test_memory_is_bounded(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_updates),
-                cmocka_unit_test(test_prefixes_are_summed),
-                cmocka_unit_test(test_exempt),
-                cmocka_unit_test(test_new_names),
-                cmocka_unit_test(test_verifications),
-                cmocka_unit_test(test_names),
-                cmocka_unit_test(test_memory_is_bounded),
+                cmocka_unit_test(test_updates),       cmocka_unit_test(test_prefixes_are_summed),
+                cmocka_unit_test(test_exempt),        cmocka_unit_test(test_new_names),
+                cmocka_unit_test(test_verifications), cmocka_unit_test(test_names),
+                cmocka_unit_test(test_waiting),       cmocka_unit_test(test_memory_is_bounded),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
