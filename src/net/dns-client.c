@@ -549,13 +549,13 @@ static void udp_start_all(struct dns_client *client)
                         udp_start(request);
 }
 
-/* A connection that gave nothing since the request was sent is taken for dead, and everybody on it told.
- * False when the client is gone. */
+/* A connection that gave nothing since the request was sent, or is stuck within a message, is taken for dead,
+ * and everybody on it told. False when the client is gone. */
 static bool request_timeout(struct dns_request *request)
 {
         struct dns_client *client = request->client;
         bool dead = request->over_tcp && request->queued && client->state == DNS_CLIENT_CONNECTED &&
-                    request->received_before == client->received;
+                    (request->received_before == client->received || client->in_have > 0);
 
         if (dead)
                 return connection_end(client, -ETIMEDOUT);

@@ -8,6 +8,7 @@
 #include "nsregd/event.h"
 #include "nsregd/import.h"
 #include "nsregd/listener.h"
+#include "nsregd/load.h"
 #include "nsregd/manager.h"
 #include "nsregd/message-ids.h"
 #include "nsregd/request.h"
@@ -328,82 +329,6 @@ static int world_init(struct manager *manager, struct nsregd_config *config, str
         return 0;
 }
 
-static int load_name(void *userdata, const struct dns_name *zone_name, const char *label,
-                     struct name_state *state)
-{
-        struct manager *manager = userdata;
-        struct registry_zone *zone = registry_find_zone(manager->registry, zone_name);
-        struct effects effects;
-        int r;
-
-        /* A zone that is configured no more: its names stay on the disk for its return. */
-        if (!zone) {
-                name_state_free(state);
-                return 0;
-        }
-        r = registry_install(zone, label, state, &effects, NULL);
-        if (r < 0) {
-                name_state_free(state);
-                return r;
-        }
-        free(effects.ptrs);
-        if (state->claimed)
-                quota_count_name(manager->quota, &state->source, 1);
-        return 0;
-}
-
-static int load_unit(void *userdata, const char *upstream, enum unit_kind kind, const struct dns_name *owner,
-                     enum row_state row, const struct rrset *set)
-{
-        struct manager *manager = userdata;
-
-        if (!publisher_find(manager->publisher, upstream))
-                manager->n_left_over++;
-        return publisher_load_row(manager->publisher, upstream, kind, owner, row, set);
-}
-
-static int load_serial(void *userdata, const struct dns_name *zone_name, uint32_t serial)
-{
-        struct manager *manager = userdata;
-        struct registry_zone *zone = registry_find_zone(manager->registry, zone_name);
-        struct served_zone *served = zone ? manager_find_zone(manager, zone) : NULL;
-
-        /* One more than the last: what ended while the daemon was away is a change. */
-        if (served && served->builtin)
-                served->serial = served->next_serial = serial + 1;
-        return 0;
-}
-
-static const struct store_loader loader = { .name = load_name, .unit = load_unit, .serial = load_serial };
-
-/* The names of the world that the manager has now. */
-static int load(struct manager *manager)
-{
-        _cleanup_free_ char *why = NULL;
-        int r;
-
-        r = store_load_serials(manager->store, &loader, manager, &why);
-        if (r >= 0)
-                r = store_load_names(manager->store, &loader, manager, &why);
-        manager->n_left_over = 0;
-        publisher_load_begin(manager->publisher);
-        for (struct registry_zone *zone = manager->registry->zones; zone && r >= 0; zone = zone->next)
-                for (struct name_entry *entry = registry_after(zone, ""); entry && r >= 0;
-                     entry = registry_after(zone, entry->label))
-                        r = publisher_load_name(manager->publisher, manager->registry, entry);
-        if (r >= 0)
-                r = store_load_units(manager->store, &loader, manager, &why);
-        if (manager->n_left_over > 0)
-                log_warning("%u published names and addresses were left at DNS servers that are not "
-                            "configured any more. They are taken away when those are configured again; "
-                            "otherwise remove them by hand.",
-                            manager->n_left_over);
-        if (r < 0)
-                log_error("Cannot read the database in %s: %s.", manager->config->data_dir,
-                          why ?: strerror(-r));
-        return r;
-}
-
 static void take_world(struct manager *manager, struct world *world)
 {
         struct world old = {
@@ -604,7 +529,7 @@ int manager_new(sd_event *event, const char *config_path, struct manager **ret)
         r = open_store(manager);
         if (r < 0)
                 return r;
-        r = load(manager);
+        r = load_state(manager);
         if (r < 0)
                 return r;
         r = open_sockets(manager);
@@ -705,7 +630,7 @@ int manager_reload(struct manager *manager, char **why)
 
                 (void) stream_set_limits(manager->streams, &limits);
         }
-        r = load(manager);
+        r = load_state(manager);
         if (r >= 0)
                 r = begin(manager);
         if (r < 0)

@@ -166,11 +166,19 @@ static struct unit *add_unit(struct plan *plan, enum unit_kind kind, unsigned la
 void unit_end_waiters(struct unit *unit, uint32_t generation, enum wait_outcome outcome, const char *reason)
 {
         struct plan *plan = unit->plan;
+        struct plan_waiter_list ended;
         struct plan_waiter *waiter, *next;
 
+        /* Whoever is told may cancel others: those to be told are in a list of their own, which they leave
+         * by that. */
+        LIST_INIT(&ended);
         LIST_FOREACH_SAFE (waiter, &unit->waiters, by_unit, next) {
                 if ((int32_t) (waiter->generation - generation) > 0)
                         continue;
+                LIST_REMOVE(waiter, by_unit);
+                LIST_INSERT_HEAD(&ended, waiter, by_unit);
+        }
+        while ((waiter = LIST_FIRST(&ended))) {
                 waiter_unlink(waiter);
                 plan->ops->waited(plan->userdata, waiter, outcome, reason);
         }

@@ -17,12 +17,13 @@ from .dns import ALGORITHMS, Key, Update
 from .netns import Netns
 from .process import Process, free_port
 from .programs import Nsregc, Nsregctl, Nsregd, program
+from .relay import Relay
 from .servers import Knot, Named, Pdns, TSIG_ALGORITHMS, TsigKey, Unbound, Zone
 from .stage import Lab
 from .wait import eventually, never
 
 __all__ = [
     "ALGORITHMS", "Bus", "Client", "Connection", "Key", "Knot", "Lab", "Named", "Netns", "Nsregc", "Nsregctl",
-    "Nsregd", "Pdns", "Process", "Reply", "TSIG_ALGORITHMS", "TsigKey", "Unbound", "Update", "Zone",
+    "Nsregd", "Pdns", "Process", "Relay", "Reply", "TSIG_ALGORITHMS", "TsigKey", "Unbound", "Update", "Zone",
     "eventually", "free_port", "never", "program",
 ]

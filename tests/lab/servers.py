@@ -94,7 +94,8 @@ class Server:
 
     binary = None
 
-    def __init__(self, directory, *zones, key=None, netns=None, address=LOOPBACK, port=None):
+    def __init__(self, directory, *zones, key=None, netns=None, address=LOOPBACK, port=None, environment=None):
+        self.environment = environment
         self.directory = str(directory)
         os.makedirs(self.directory, exist_ok=True)
         self.key = key or TsigKey()
@@ -126,7 +127,7 @@ class Server:
         if self.process is None:
             self.prepare()
             self.write_configuration()
-            self.process = Process(self.binary, self.directory, self.command(), netns=self.netns)
+            self.process = Process(self.binary, self.directory, self.command(), self.environment, self.netns)
         self.process.spawn()
         eventually(self._ready, 30, f"{self.binary} answers")
         return self

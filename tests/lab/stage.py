@@ -9,6 +9,7 @@ from .client import Client
 from .netns import Netns
 from .process import Process
 from .programs import Nsregc, Nsregctl, Nsregd
+from .relay import Relay
 from .servers import Knot, Named, Pdns, TsigKey, Unbound
 
 
@@ -44,6 +45,9 @@ class Lab:
 
     def unbound(self, *zones, **options):
         return self.keep(Unbound(self.subdirectory("unbound"), *zones, **options))
+
+    def relay(self, server, mode="pass"):
+        return self.keep(Relay(server, mode))
 
     def nsregd(self, zones=None, **options):
         return self.keep(Nsregd(self.subdirectory("nsregd"), zones, **options))

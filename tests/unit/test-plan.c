@@ -26,6 +26,7 @@ struct lab {
 
 struct waiter {
         struct plan_waiter waiter;
+        struct waiter *twin; /* goes when this one is told */
         bool ended;
         enum wait_outcome outcome;
         char reason[128];
@@ -58,6 +59,10 @@ static void on_waited(void *userdata, struct plan_waiter *waiter, enum wait_outc
         assert_false(end->ended);
         assert_null(waiter->unit);
         end->ended = true;
+        if (end->twin) {
+                plan_waiter_cancel(&end->twin->waiter);
+                memset(end->twin, 0xaa, sizeof(*end->twin));
+        }
         end->outcome = outcome;
         snprintf(end->reason, sizeof(end->reason), "%s", reason ?: "");
 }
@@ -941,6 +946,26 @@ static void test_cancelled_waiter_is_not_told(void **state)
         tear_down(&lab);
 }
 
+/* Two parts of one request wait for one unit: told of the end of the first, it takes back the second. */
+static void test_waiter_cancelled_by_another(void **state)
+{
+        struct waiter first, second;
+        struct lab lab;
+
+        set_up(&lab, &plain);
+        for (unsigned i = 0; i < 2; i++) {
+                want(&lab, "foo.d.example.", i ? "10.0.0.1" : NULL, i ? "10.0.0.2" : "10.0.0.1");
+                wait_at(&lab, "foo.d.example.", &first);
+                wait_at(&lab, "foo.d.example.", &second);
+                first.twin = i ? &second : NULL;
+                second.twin = i ? NULL : &first;
+                finish(&lab, next(&lab, PLAN_FIRST, 1), PLAN_REJECTED);
+                assert_true(i ? first.ended : second.ended);
+                plan_flush(lab.plan);
+        }
+        tear_down(&lab);
+}
+
 static void test_pointers(void **state)
 {
         static const char owner[] = "1.0.0.10.in-addr.arpa.";
@@ -1406,6 +1431,7 @@ int main(void)
                 cmocka_unit_test(test_flush_ends_back_offs),
                 cmocka_unit_test(test_unreachable_and_stopped),
                 cmocka_unit_test(test_cancelled_waiter_is_not_told),
+                cmocka_unit_test(test_waiter_cancelled_by_another),
                 cmocka_unit_test(test_pointers),
                 cmocka_unit_test(test_identical_foreign_pointer),
                 cmocka_unit_test(test_pointer_at_an_alias),

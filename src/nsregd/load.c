@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "nsregd/load.h"
+#include "nsregd/manager.h"
+#include "util/log.h"
+
+static int load_name(void *userdata, const struct dns_name *zone_name, const char *label,
+                     struct name_state *state)
+{
+        struct manager *manager = userdata;
+        struct registry_zone *zone = registry_find_zone(manager->registry, zone_name);
+        struct effects effects;
+        int r;
+
+        /* A zone that is configured no more: its names stay on the disk for its return. */
+        if (!zone) {
+                name_state_free(state);
+                return 0;
+        }
+        r = registry_install(zone, label, state, &effects, NULL);
+        if (r < 0) {
+                name_state_free(state);
+                return r;
+        }
+        free(effects.ptrs);
+        if (state->claimed)
+                quota_count_name(manager->quota, &state->source, 1);
+        return 0;
+}
+
+static int load_unit(void *userdata, const char *upstream, enum unit_kind kind, const struct dns_name *owner,
+                     enum row_state row, const struct rrset *set)
+{
+        struct manager *manager = userdata;
+
+        if (!publisher_find(manager->publisher, upstream))
+                manager->n_left_over++;
+        return publisher_load_row(manager->publisher, upstream, kind, owner, row, set);
+}
+
+static int load_serial(void *userdata, const struct dns_name *zone_name, uint32_t serial)
+{
+        struct manager *manager = userdata;
+        struct registry_zone *zone = registry_find_zone(manager->registry, zone_name);
+        struct served_zone *served = zone ? manager_find_zone(manager, zone) : NULL;
+
+        /* One more than the last: what ended while the daemon was away is a change. */
+        if (served && served->builtin)
+                served->serial = served->next_serial = serial + 1;
+        return 0;
+}
+
+static const struct store_loader loader = { .name = load_name, .unit = load_unit, .serial = load_serial };
+
+/* A claim to which nobody objected is not written again for that. What the rows say is published everywhere
+ * was accepted everywhere, so it is established, whatever a server says later. */
+static void settle_provisional(struct registry_zone *zone)
+{
+        for (struct name_entry *entry = registry_after(zone, ""); entry;
+             entry = registry_after(zone, entry->label)) {
+                struct dns_name name = name_entry_name(entry);
+                bool published = true;
+
+                if (entry->state->provisional == PROVISIONAL_NO)
+                        continue;
+                for (const struct attachment *attachment = publisher_attachments(zone); attachment;
+                     attachment = attachment->next)
+                        published = published && publisher_is_published(attachment, &name);
+                if (published)
+                        entry->state->provisional = PROVISIONAL_NO;
+        }
+}
+
+/* The names of the world that the manager has now. */
+int load_state(struct manager *manager)
+{
+        _cleanup_free_ char *why = NULL;
+        int r;
+
+        r = store_load_serials(manager->store, &loader, manager, &why);
+        if (r >= 0)
+                r = store_load_names(manager->store, &loader, manager, &why);
+        manager->n_left_over = 0;
+        publisher_load_begin(manager->publisher);
+        for (struct registry_zone *zone = manager->registry->zones; zone && r >= 0; zone = zone->next)
+                for (struct name_entry *entry = registry_after(zone, ""); entry && r >= 0;
+                     entry = registry_after(zone, entry->label))
+                        r = publisher_load_name(manager->publisher, manager->registry, entry);
+        if (r >= 0)
+                r = store_load_units(manager->store, &loader, manager, &why);
+        for (struct registry_zone *zone = manager->registry->zones; zone && r >= 0; zone = zone->next)
+                settle_provisional(zone);
+        if (manager->n_left_over > 0)
+                log_warning("%u published names and addresses were left at DNS servers that are not "
+                            "configured any more. They are taken away when those are configured again; "
+                            "otherwise remove them by hand.",
+                            manager->n_left_over);
+        if (r < 0)
+                log_error("Cannot read the database in %s: %s.", manager->config->data_dir,
+                          why ?: strerror(-r));
+        return r;
+}

@@ -1,0 +1,85 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What a DNS server is asked to bear: messages and serial bumps per thousand refreshes (none, when nothing changed) and
+per thousand claims under load. One JSON line a case. REQUESTS: how many (1000). UPSTREAM: named, knot, pdns."""
+
+import json
+import os
+import sys
+import threading
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+
+from lab import Key, Lab  # noqa: E402
+
+ZONE, REVERSE = "d.example", ("10.in-addr.arpa",)
+REQUESTS = int(os.environ.get("REQUESTS", "1000"))
+UPSTREAM = os.environ.get("UPSTREAM", "named")
+WORKERS, WINDOW = 4, 50
+PLENTY = {"new-names-per-minute-per-source": 10 ** 6, "updates-per-second-per-source": 10 ** 6,
+          "in-flight-per-connection": 64}
+
+
+def exchange(client, messages, refused):
+    with client.connect() as connection:
+        sent = answered = 0
+        while answered < len(messages):
+            while sent < len(messages) and sent - answered < WINDOW:
+                connection.send(messages[sent])
+                sent += 1
+            reply = connection.receive()
+            answered += 1
+            if reply.rcode != "NOERROR":
+                refused.append(repr(reply))
+
+
+def run(nsregd, batches):
+    refused = []
+    threads = [threading.Thread(target=exchange, args=(nsregd.client(ZONE), batch, refused)) for batch in batches]
+    begin = time.monotonic()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not refused, refused[0]
+    return time.monotonic() - begin
+
+
+def measure(case, nsregd, server, relay, batches):
+    serials = [server.serial(zone) for zone in (ZONE, *REVERSE)]
+    messages = relay.n_messages
+    seconds = run(nsregd, batches)
+    n = sum(len(batch) for batch in batches)
+    bumps = sum(server.serial(zone) - serial for zone, serial in zip((ZONE, *REVERSE), serials))
+    print(json.dumps({"case": case, "upstream": UPSTREAM, "requests": n, "per_second": round(n / seconds),
+                      "messages_per_thousand": round(1000 * (relay.n_messages - messages) / n, 1),
+                      "serial_bumps_per_thousand": round(1000 * bumps / n, 1)}), flush=True)
+
+
+def signed(client, keys, inception):
+    """A message per name, by the worker that sends it."""
+    batches = [[] for _ in range(WORKERS)]
+    for i, key in enumerate(keys):
+        batches[i % WORKERS].append(client.original(f"n{i}", [f"10.0.{i // 250}.{i % 250 + 1}"], ttl=600, key=key,
+                                                    inception=inception))
+    return batches
+
+
+def main():
+    lab = Lab()
+    try:
+        server = getattr(lab, UPSTREAM)(ZONE, *REVERSE).start()
+        relay = lab.relay(server)
+        nsregd = lab.nsregd(zones={ZONE: {"allowed-nets": ["127.0.0.0/8", "10.0.0.0/8"],
+                                          "upstreams": [relay.upstream(ZONE, REVERSE)]}}, limits=PLENTY).start()
+        client, now = nsregd.client(ZONE), int(time.time())
+        keys = [Key.generate(13) for _ in range(REQUESTS)]
+        measure("claim", nsregd, server, relay, signed(client, keys, now - 200))
+        measure("refresh", nsregd, server, relay, signed(client, keys, now - 100))
+    finally:
+        lab.teardown()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""A relay in front of a real DNS server, which can be told to misbehave."""
+
+import socket
+import struct
+import threading
+import time
+
+import dns.message
+import dns.rcode
+import dns.tsig
+
+from .process import free_port
+
+LOOPBACK = "127.0.0.1"
+
+
+class Relay:
+    """Modes: "pass" (as if it were not there), "silent" (nothing is passed on, nothing answered), "swallow"
+    (passed on, the answer is not), "half" (half of an answer), "garbage", "unsigned" and "forged" (success that
+    the server never said), "servfail", "notzone", "refused" (signed), "slow" (the true answer, late), "close" (the connection ends
+    instead of an answer)."""
+
+    def __init__(self, server, mode="pass"):
+        self.server = server
+        self.mode = mode
+        self.delay = 0.5
+        self.address = LOOPBACK
+        self.port = free_port()
+        self.n_connections = 0
+        self.n_messages = 0
+        self.n_updates = 0
+        self._running = True
+        self._sockets = []
+        self._lock = threading.Lock()
+        self._listener = socket.create_server((LOOPBACK, self.port), backlog=64)
+        self._datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._datagrams.bind((LOOPBACK, self.port))
+        for target in (self._accept, self._receive):
+            threading.Thread(target=target, daemon=True).start()
+
+    def upstream(self, *arguments, **options):
+        entry = self.server.upstream(*arguments, **options)
+        entry["port"] = self.port
+        return entry
+
+    def teardown(self):
+        self._running = False
+        with self._lock:
+            sockets = [self._listener, self._datagrams, *self._sockets]
+        for one in sockets:
+            try:
+                one.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+            one.close()
+        return []
+
+    # -- what it does to a message
+
+    def _forward(self, message):
+        with socket.create_connection((self.server.address, self.server.port), timeout=10) as peer:
+            peer.sendall(struct.pack("!H", len(message)) + message)
+            return self._read_message(peer)
+
+    def _make(self, message, rcode, signed):
+        try:
+            query = dns.message.from_wire(message, keyring=self.server.key.keyring())
+        except dns.tsig.PeerError:
+            return None
+        response = dns.message.make_response(query)
+        response.set_rcode(rcode)
+        if not signed:
+            response.tsig = None
+            response.keyring = None
+        return response.to_wire()
+
+    def _answer(self, message):
+        """The octets to be sent back, None for none."""
+        mode = self.mode
+        self.n_messages += 1
+        self.n_updates += message[2] >> 3 & 15 == 5
+        if mode == "silent":
+            return None
+        if mode == "swallow":
+            self._forward(message)
+            return None
+        if mode == "garbage":
+            return message[:2] + bytes(range(256))
+        if mode == "unsigned":
+            return self._make(message, dns.rcode.NOERROR, False)
+        if mode == "forged":
+            wire = bytearray(self._make(message, dns.rcode.NOERROR, True))
+            # Within the MAC: behind it are original ID, error, other length.
+            wire[-10] ^= 1
+            return bytes(wire)
+        if mode in ("servfail", "notzone", "refused"):
+            return self._make(message, dns.rcode.from_text(mode), True)
+        if mode == "slow":
+            time.sleep(self.delay)
+        return self._forward(message)
+
+    # -- TCP
+
+    @staticmethod
+    def _read_exactly(peer, length):
+        data = b""
+        while len(data) < length:
+            part = peer.recv(length - len(data))
+            if not part:
+                raise EOFError
+            data += part
+        return data
+
+    def _read_message(self, peer):
+        return self._read_exactly(peer, struct.unpack("!H", self._read_exactly(peer, 2))[0])
+
+    def _accept(self):
+        while self._running:
+            try:
+                peer, _ = self._listener.accept()
+            except OSError:
+                return
+            with self._lock:
+                self._sockets.append(peer)
+            self.n_connections += 1
+            threading.Thread(target=self._serve, args=(peer,), daemon=True).start()
+
+    def _serve(self, peer):
+        try:
+            while True:
+                message = self._read_message(peer)
+                if self.mode == "close":
+                    self.n_messages += 1
+                    break
+                answer = self._answer(message)
+                if answer is None:
+                    continue
+                framed = struct.pack("!H", len(answer)) + answer
+                if self.mode == "half":
+                    peer.sendall(framed[:len(framed) // 2])
+                    continue
+                peer.sendall(framed)
+        except (OSError, EOFError):
+            pass
+        peer.close()
+
+    # -- UDP
+
+    def _receive(self):
+        while self._running:
+            try:
+                message, peer = self._datagrams.recvfrom(65535)
+                if not message:
+                    continue
+                answer = self._answer(message)
+                if answer is not None:
+                    self._datagrams.sendto(answer, peer)
+            except (OSError, EOFError):
+                continue

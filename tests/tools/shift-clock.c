@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* A preload that makes a machine's wall clock wrong by SHIFT_CLOCK_SEC seconds, for one process. */
+
+#include <dlfcn.h>
+#include <stdlib.h>
+#include <sys/time.h>
+#include <time.h>
+
+static long shift(void)
+{
+        const char *seconds = getenv("SHIFT_CLOCK_SEC");
+
+        return seconds ? atol(seconds) : 0;
+}
+
+int clock_gettime(clockid_t clock, struct timespec *ret)
+{
+        int (*real)(clockid_t, struct timespec *) = (int (*)(clockid_t, struct timespec *)) dlsym(
+                RTLD_NEXT, "clock_gettime");
+        int r = real(clock, ret);
+
+        if (r == 0 && (clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE))
+                ret->tv_sec += shift();
+        return r;
+}
+
+int gettimeofday(struct timeval *restrict ret, void *restrict zone)
+{
+        struct timespec now;
+
+        if (clock_gettime(CLOCK_REALTIME, &now) < 0)
+                return -1;
+        ret->tv_sec = now.tv_sec;
+        ret->tv_usec = now.tv_nsec / 1000;
+        return 0;
+}
+
+time_t time(time_t *ret)
+{
+        struct timespec now;
+
+        if (clock_gettime(CLOCK_REALTIME, &now) < 0)
+                return -1;
+        if (ret)
+                *ret = now.tv_sec;
+        return now.tv_sec;
+}
