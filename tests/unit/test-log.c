@@ -106,7 +106,7 @@ static int bind_journal(void)
         int fd;
 
         if (geteuid() != 0 || unshare(CLONE_NEWNS) < 0 ||
-            mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+            mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) < 0 ||
             mount("tmpfs", "/run", "tmpfs", 0, NULL) < 0)
                 return -1;
 

@@ -537,6 +537,9 @@ static void test_out_of_descriptors(void **state)
         unsigned turns = 0;
         int lowest;
 
+        /* valgrind keeps descriptors of its own, and its own idea of the limit. */
+        if (strstr(getenv("LD_PRELOAD") ?: "", "vgpreload"))
+                return;
         say(first, 'e', 1);
         say(second, 'e', 2);
         lowest = fcntl(0, F_DUPFD, 3);
