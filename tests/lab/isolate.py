@@ -82,6 +82,8 @@ def why_not():
     with open("/proc/filesystems", encoding="ascii") as systems:
         if "overlay" not in systems.read():
             return "needs overlayfs"
+    if not any(os.access(root, os.W_OK) for root in cgroup_roots()):
+        return "needs cgroups that can be written to"
     done = subprocess.run(["unshare", "-m", "-n", "-p", "-f", "--mount-proc", "true"], stderr=subprocess.DEVNULL,
                           check=False)
     return "may not make namespaces" if done.returncode else None
