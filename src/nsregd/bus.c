@@ -1,180 +1,38 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-#include <fnmatch.h>
-
+#include "nsregd/bus.h"
 #include "bus/bus-authorize.h"
 #include "bus/bus-connection.h"
+#include "nsregd/bus-list.h"
 #include "nsregd/bus-objects.h"
-#include "nsregd/bus.h"
 #include "util/log.h"
 
-#define PAGE_MAX 1000
-/* Octets of a reply, by estimate, after which a page ends: no message comes near a bus's limits. */
-#define PAGE_BYTES_MAX (512 * 1024)
 /* Expiries told one by one within a second; the rest is one number. */
 #define EXPIRIES_PER_SECOND 10
 
 struct bus {
         struct manager *manager;
         struct bus_connection *connection;
+        struct bus_lists *lists;
         sd_event_source *expiry_source;
         unsigned n_expired; /* within this second */
         uint64_t n_untold;
 };
 
-/* --- pages of names --- */
-
-/* Where a page goes on: the zone, and the label to begin behind. */
-struct position {
-        struct registry_zone *zone;
-        char label[DNS_LABEL_MAX + 1];
-};
-
-static int find_position(struct manager *manager, const char *after, struct position *ret,
-                         sd_bus_error *error)
-{
-        struct dns_name name;
-        int r;
-
-        *ret = (struct position){ .zone = manager->registry->zones };
-        if (!after[0])
-                return 0;
-        r = bus_parse_name(after, &name, error);
-        if (r < 0)
-                return r;
-        ret->zone = registry_find_zone_of(manager->registry, &name);
-        if (!ret->zone)
-                return sd_bus_error_set(error, "org.nsreg.Error.InvalidName",
-                                        "The last name of the page before is in no zone");
-        dns_name_copy_label(&name, ret->label);
-        return 0;
-}
-
-static struct name_entry *next_entry(struct position *position, const struct registry_zone *only)
-{
-        while (position->zone) {
-                struct name_entry *entry = NULL;
-
-                if (!only || position->zone == only)
-                        entry = registry_after(position->zone, position->label);
-                if (entry) {
-                        strcpy(position->label, entry->label);
-                        return entry;
-                }
-                position->zone = position->zone->next;
-                position->label[0] = '\0';
-        }
-        return NULL;
-}
-
-static int append_registration(sd_bus_message *reply, const struct manager *manager,
-                               const struct name_entry *entry)
-{
-        const struct name_state *state = entry->state;
-        char name_text[DNS_NAME_FORMAT_MAX], zone_text[DNS_NAME_FORMAT_MAX], source[ADDRESS_FORMAT_MAX] = "";
-        struct dns_name name = name_entry_name(entry);
-        int r;
-
-        if (state->source.family)
-                address_format(&state->source, source);
-        r = sd_bus_message_open_container(reply, 'r', "sssqttsa(iayt)b");
-        if (r >= 0)
-                r = sd_bus_message_append(reply, "sssqtts", bus_name_text(&name, name_text),
-                                          bus_name_text(&entry->zone->policy->zone, zone_text),
-                                          dns_algorithm_to_string(state->key->algorithm) ?: "",
-                                          state->key_tag, bus_real_usec(manager, state->key_end_usec),
-                                          state->seen_usec, source);
-        if (r >= 0)
-                r = bus_append_addresses(reply, manager, state);
-        if (r >= 0)
-                r = sd_bus_message_append(reply, "b", bus_is_published(entry));
-        return r < 0 ? r : sd_bus_message_close_container(reply);
-}
+/* --- reading --- */
 
 static int on_list_registrations(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
         struct manager *manager = userdata;
-        const char *zone_text, *glob, *after;
-        struct registry_zone *only = NULL;
-        sd_bus_message *reply = NULL;
-        struct position position;
-        struct name_entry *entry;
-        struct dns_name name;
-        uint32_t limit, n = 0;
-        size_t bytes = 0;
-        int r;
 
-        r = sd_bus_message_read(message, "sssu", &zone_text, &glob, &after, &limit);
-        if (r < 0)
-                return r;
-        if (zone_text[0]) {
-                r = bus_parse_name(zone_text, &name, error);
-                if (r < 0)
-                        return r;
-                only = registry_find_zone(manager->registry, &name);
-                if (!only)
-                        return sd_bus_error_setf(error, "org.nsreg.Error.NoSuchZone",
-                                                 "Zone %s is not served here", zone_text);
-        }
-        r = find_position(manager, after, &position, error);
-        if (r < 0)
-                return r;
-        limit = limit == 0 ? PAGE_MAX : MIN(limit, (uint32_t) PAGE_MAX);
-
-        r = sd_bus_message_new_method_return(message, &reply);
-        if (r >= 0)
-                r = sd_bus_message_open_container(reply, 'a', "(sssqttsa(iayt)b)");
-        while (r >= 0 && n < limit && bytes < PAGE_BYTES_MAX && (entry = next_entry(&position, only))) {
-                if (!entry->state->claimed || (glob[0] && fnmatch(glob, entry->label, FNM_CASEFOLD) != 0))
-                        continue;
-                r = append_registration(reply, manager, entry);
-                bytes += 600 + 48U * entry->state->n_records;
-                n++;
-        }
-        if (r >= 0)
-                r = sd_bus_message_close_container(reply);
-        if (r >= 0)
-                r = sd_bus_send(NULL, reply, NULL);
-        sd_bus_message_unref(reply);
-        return r < 0 ? r : 1;
+        return bus_list_registrations(manager->bus->lists, message, error);
 }
 
 static int on_list_reserved(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
         struct manager *manager = userdata;
-        sd_bus_message *reply = NULL;
-        struct position position;
-        struct name_entry *entry;
-        uint32_t limit, n = 0;
-        const char *after;
-        int r;
 
-        r = sd_bus_message_read(message, "su", &after, &limit);
-        if (r < 0)
-                return r;
-        r = find_position(manager, after, &position, error);
-        if (r < 0)
-                return r;
-        limit = limit == 0 ? PAGE_MAX : MIN(limit, (uint32_t) PAGE_MAX);
-        r = sd_bus_message_new_method_return(message, &reply);
-        if (r >= 0)
-                r = sd_bus_message_open_container(reply, 'a', "(ss)");
-        while (r >= 0 && n < limit && (entry = next_entry(&position, NULL))) {
-                struct dns_name name = name_entry_name(entry);
-                char text[DNS_NAME_FORMAT_MAX];
-
-                if (!entry->state->reserved && !entry->state->banned_fingerprint)
-                        continue;
-                r = sd_bus_message_append(reply, "(ss)", bus_name_text(&name, text),
-                                          entry->state->banned_fingerprint ?: "");
-                n++;
-        }
-        if (r >= 0)
-                r = sd_bus_message_close_container(reply);
-        if (r >= 0)
-                r = sd_bus_send(NULL, reply, NULL);
-        sd_bus_message_unref(reply);
-        return r < 0 ? r : 1;
+        return bus_list_reserved(manager->bus->lists, message, error);
 }
 
 static int on_get_registration(sd_bus_message *message, void *userdata, sd_bus_error *error)
@@ -484,7 +342,10 @@ static void on_up(void *userdata, sd_bus *connection)
 
 static void on_down(void *userdata, sd_bus *connection)
 {
-        /* Everything hangs on the connection and goes with it. */
+        struct bus *bus = userdata;
+
+        /* Everything else hangs on the connection and goes with it. */
+        bus_lists_clear(bus->lists);
 }
 
 int bus_new(struct manager *manager, struct bus **ret)
@@ -501,6 +362,8 @@ int bus_new(struct manager *manager, struct bus **ret)
         if (r >= 0)
                 r = sd_event_source_set_enabled(bus->expiry_source, SD_EVENT_OFF);
         if (r >= 0)
+                r = bus_lists_new(manager, &bus->lists);
+        if (r >= 0)
                 r = bus_connection_new(manager->event, &ops, bus, &bus->connection);
         if (r < 0)
                 return r;
@@ -513,6 +376,7 @@ struct bus *bus_free(struct bus *bus)
         if (!bus)
                 return NULL;
         bus_connection_free(bus->connection);
+        bus_lists_free(bus->lists);
         sd_event_source_disable_unref(bus->expiry_source);
         free(bus);
         return NULL;

@@ -176,6 +176,7 @@ def test_errors(stage):
     assert stage.error_name("ListRegistrations", "sssu", "elsewhere.example", "", "", 0) == error + "NoSuchZone"
     assert stage.error_name("ListRegistrations", "sssu", "a..b", "", "", 0) == error + "InvalidName"
     assert stage.error_name("ListRegistrations", "sssu", "", "", "x.elsewhere.example", 0) == error + "InvalidName"
+    assert stage.error_name("ListRegistrations", "sssu", "", "*" * 256, "", 0) == error + "InvalidName"
     assert stage.error_name("ListReserved", "su", "a..b", 0) == error + "InvalidName"
     stage.nsregd.write_configuration("zoness: {}\n")
     assert stage.error_name("Reload") == error + "InvalidConfiguration"
@@ -183,6 +184,29 @@ def test_errors(stage):
     with pytest.raises(BusError):
         stage.bus.get_all(SERVICE, f"{ROOT}/name/bar_2ed_2eexample", f"{SERVICE}.Registration")
     assert stage.nsregd.alive(ZONE)
+
+
+def test_strange_questions(stage):
+    assert stage.nsregd.client().claim("foo", "10.0.0.1").rcode == "NOERROR"
+    for name in ("", ".", "..", "\\", "\\300", "\\000" * 63, "x" * 64, "x" * 100000, "foo." * 70, f"foo.{ZONE}\n", "\u00e9"):
+        for method, signature, arguments in (("GetRegistration", "s", [name]), ("Revoke", "sb", [name, "true"]),
+                                             ("Withdraw", "s", [name]), ("Reserve", "s", [name]),
+                                             ("Unreserve", "s", [name])):
+            assert stage.bus.error(*MANAGER, method, signature, *arguments)
+        for zone, glob, after in ((name, "", ""), ("", name, ""), ("", "", name)):
+            try:
+                stage.list(zone, glob, after)
+            except BusError:
+                pass
+    for path in ("_", "__", "_zz", "_00", "foo", "foo_2ed_2eexample_", "_66oo_2ed_2eexample", "a/b", "x" * 3000):
+        for interface in (f"{SERVICE}.Registration", f"{SERVICE}.Zone", ""):
+            for branch in ("name", "zone", "upstream"):
+                try:
+                    stage.bus.get_all(SERVICE, f"{ROOT}/{branch}/{path}", interface)
+                except BusError:
+                    pass
+    assert stage.nsregd.alive(ZONE)
+    assert stage.names() == [f"foo.{ZONE}"]
 
 
 def test_only_root_may_change(stage):

@@ -3,6 +3,7 @@
 
 import json
 import sqlite3
+import subprocess
 import threading
 
 import pytest
@@ -68,6 +69,13 @@ def test_a_hundred_thousand_names(crowd):
             done = call(*REGISTRY[1:], "ListRegistrations", "sssu", ZONE, glob, "", "0")
             assert done.returncode == 0, done.stderr
             assert expected is None or int(done.stdout.split()[1]) == expected
+        # Many at once, each of which has to look at every name, with the dearest glob.
+        dear = [crowd.spawn("busctl", "call", *REGISTRY, "ListRegistrations", "sssu", "", "*[ab]" * 50 + "c", "", "0",
+                            user=NOBODY, stdout=subprocess.PIPE, text=True) for _ in range(20)]
+        before = len(answers)
+        for one in dear:
+            assert one.communicate(timeout=120)[0].split()[1] == "0"
+        assert len(answers) > before
         assert call(*REGISTRY[1:], "ListReserved", "su", "", "0").returncode == 0
         assert call(*REGISTRY[1:], "GetRegistration", "s", f"host99999.{ZONE}").returncode == 0
         for member, *arguments in (["Revoke", "sb", f"host1.{ZONE}", "false"], ["Withdraw", "s", f"host1.{ZONE}"],
