@@ -29,6 +29,13 @@ def test_exposure_is_small(container, unit):
     assert done.returncode == 0, done.stdout[-600:] + done.stderr
 
 
+def test_exposure_of_the_key_maker(container):
+    container.boot()
+    done = container.run("systemd-analyze", "security", "--offline=yes", "--threshold=30", "nsregc-keygen.service",
+                         check=False)
+    assert done.returncode == 0, done.stdout[-600:] + done.stderr
+
+
 def test_preset(container):
     container.boot()
     container.systemctl("preset", *UNITS[:1], *SERVICES)
