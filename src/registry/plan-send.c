@@ -142,7 +142,7 @@ struct plan_batch *plan_next(struct plan *plan, usec_t now_usec)
          * keep back the end of a lease. */
         for (unsigned i = 0; i < plan->n_lanes; i++) {
                 unsigned index = (plan->next_lane + i) % plan->n_lanes;
-                static const enum plan_action order[] = { PLAN_REPLACE, PLAN_QUERY, PLAN_FIRST, PLAN_VERIFY };
+                static const enum plan_action order[] = { PLAN_REPLACE, PLAN_QUERY, PLAN_VERIFY, PLAN_FIRST };
                 struct plan_batch *batch;
 
                 if (plan->lanes[index].backoff_until_usec > now_usec)

@@ -187,7 +187,9 @@ static void end_sweep(struct sweep *sweep)
 
 static bool may_go_on(const struct sweep *sweep)
 {
-        return sweep->n_asked == 0 && sweep->upstream->plan->n_units < BACKLOG_MAX;
+        const struct plan *plan = sweep->upstream->plan;
+
+        return sweep->n_asked == 0 && plan->n_units - plan->n_refused < BACKLOG_MAX;
 }
 
 /* False: it is done. */
