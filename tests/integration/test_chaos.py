@@ -150,7 +150,7 @@ class Chaos:
     # -- trouble
 
     def trouble(self):
-        pick = self.random.choice(["kill-server", "pause-server", "restart-server", "misbehave", "misbehave",
+        pick = self.random.choice(["kill-server", "pause-server", "restart-server", *["misbehave"] * 4,
                                    "kill-nsregd", "restart-nsregd", "reload", "reload-order", "reload-less"])
         which = self.random.randrange(2)
         span = self.random.uniform(0.2, 1.5)
@@ -204,7 +204,7 @@ class Chaos:
             while time.monotonic() < end:
                 self.trouble()
                 # Sometimes long enough that everything is as if nothing had been.
-                time.sleep(self.random.choice([0.1, 0.3, 0.8, 5]))
+                time.sleep(self.random.choice([0.1, 0.3, 0.8, 0.8, 4.5]))
         finally:
             self.stop.set()
             for thread in threads:
