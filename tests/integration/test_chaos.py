@@ -3,7 +3,7 @@
 DNS servers and nsregd are killed, paused, restarted, made to refuse, and the configuration is reloaded. Then it is
 quiet, and every server has exactly the living registrations, and beside them what it had before.
 
-NSREG_CHAOS_SECONDS: how long (20). NSREG_CHAOS_SEED: which course (by default the same every time)."""
+NSREG_CHAOS_SECONDS: how long (25). NSREG_CHAOS_SEED: which course (by default the same every time)."""
 
 import os
 import random
@@ -18,7 +18,7 @@ from lab import Key, Zone, eventually
 ZONE = "d.example"
 REVERSE = ("10.in-addr.arpa",)
 STATIC = 'static A 192.0.2.1\ntaken7 A 192.0.2.7\ntaken8 CNAME static\nn3 TXT "a note"\nsub NS static'
-SECONDS = float(os.environ.get("NSREG_CHAOS_SECONDS", "20"))
+SECONDS = float(os.environ.get("NSREG_CHAOS_SECONDS", "25"))
 SEED = int(os.environ.get("NSREG_CHAOS_SEED", "20170502"))
 PLENTY = {"new-names-per-minute-per-source": 10 ** 6, "updates-per-second-per-source": 10 ** 6, "waiting": 10000}
 NAMES, WORKERS = 100, 8
@@ -57,6 +57,7 @@ class Chaos:
         self.nsregd = lab.nsregd(zones={ZONE: self.zone(self.upstreams)}, limits=PLENTY).start()
         self.machines = [Machine(number) for number in range(NAMES)]
         self.counts = {}
+        self.deck = []  # of troubles: each comes once before any comes again
         self.disturbed = 0  # when messages were last held up, or a server was not configured
         self.broken = []
 
@@ -150,8 +151,11 @@ class Chaos:
     # -- trouble
 
     def trouble(self):
-        pick = self.random.choice(["kill-server", "pause-server", "restart-server", *["misbehave"] * 4,
-                                   "kill-nsregd", "restart-nsregd", "reload", "reload-order", "reload-less"])
+        if not self.deck:
+            self.deck = ["stop-server", "pause-server", "restart-server", *["misbehave"] * 4, "kill-nsregd",
+                         "restart-nsregd", "reload", "reload-order", "reload-less"]
+            self.random.shuffle(self.deck)
+        pick = self.deck.pop()
         which = self.random.randrange(2)
         span = self.random.uniform(0.2, 1.5)
         server, relay = self.servers[which], self.relays[which]
@@ -164,7 +168,7 @@ class Chaos:
             self.disturbed = time.monotonic()
 
     def make_trouble(self, pick, server, relay, which, span):
-        if pick == "kill-server":
+        if pick == "stop-server":
             server.stop()
             time.sleep(span)
             server.start()
