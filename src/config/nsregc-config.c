@@ -27,10 +27,15 @@ static bool print_label(const struct config_key *key, const void *target, FILE *
 
 static const struct config_type type_label = { "a host name of one label", parse_label, print_label };
 
+/* By enum name_on_conflict. */
+static const char *const conflict_names[] = { "keep", "suffix", NULL };
+
 #define NSREGC(member) offsetof(struct nsregc_config, member)
 
 static const struct config_key nsregc_keys[] = {
         { "name", CONFIG_SCALAR, &type_label, NULL, NSREGC(name) },
+        { "name-on-conflict", CONFIG_SCALAR, &config_type_enum, "keep", NSREGC(name_on_conflict),
+          .argument = conflict_names },
         { "zones", CONFIG_LIST, &config_type_names, NULL, NSREGC(zones) },
         { "discover-zones", CONFIG_SCALAR, &config_type_bool, "true", NSREGC(discover_zones) },
         { "interfaces", CONFIG_LIST, &config_type_strings, NULL, NSREGC(interfaces) },

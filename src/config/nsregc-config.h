@@ -17,8 +17,14 @@
 
 #define NSREGC_DNS_PORT 53
 
+enum name_on_conflict {
+        NAME_ON_CONFLICT_KEEP,   /* refused is refused */
+        NAME_ON_CONFLICT_SUFFIX, /* name-2 and so on */
+};
+
 struct nsregc_config {
-        char *name;             /* one label, or NULL: the host's name */
+        char *name; /* one label, or NULL: the host's name */
+        enum name_on_conflict name_on_conflict;
         struct name_list zones; /* as given; empty: discovered ones only */
         bool discover_zones;
         struct string_list interfaces;      /* globs; "!" in front excludes; empty: all */

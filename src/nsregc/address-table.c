@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "nsregc/address-table.h"
 
+#include <stdio.h>
+
 #include <fnmatch.h>
 #include <libmnl/libmnl.h>
 #include <linux/if_addr.h>
@@ -334,6 +336,24 @@ void address_set_clear(struct address_set *set)
 {
         free(set->items);
         *set = (struct address_set){ 0 };
+}
+
+char *address_set_text(const struct address_set *set, const struct address_set *without,
+                       char buffer[static ADDRESS_SET_TEXT_MAX])
+{
+        size_t n = 0;
+
+        buffer[0] = '\0';
+        for (size_t i = 0; i < set->n_items; i++) {
+                char text[ADDRESS_FORMAT_MAX];
+                size_t length = strlen(buffer);
+
+                if ((without && address_set_contains(without, &set->items[i].address)) || n++ >= 8)
+                        continue;
+                (void) snprintf(buffer + length, ADDRESS_SET_TEXT_MAX - length, "%s%s",
+                                length > 0 ? ", " : "", address_format(&set->items[i].address, text));
+        }
+        return buffer;
 }
 
 int address_table_networks(const struct address_table *table, const struct address_rules *rules, usec_t now,

@@ -56,6 +56,11 @@ struct address_set {
         size_t n_items;
 };
 
+/* For messages: those that are not in "without" (NULL: all), the first few of them; may be empty. */
+#define ADDRESS_SET_TEXT_MAX (8 * 48)
+char *address_set_text(const struct address_set *set, const struct address_set *without,
+                       char buffer[static ADDRESS_SET_TEXT_MAX]);
+
 /* RTM_NEWADDR, DELADDR, NEWLINK, DELLINK; others are ignored. "now" is BOOTTIME. 1: something changed (be it
  * a lifetime only), 0, or -ENOMEM. */
 int address_table_apply(struct address_table *table, const struct nlmsghdr *header, usec_t now_usec);

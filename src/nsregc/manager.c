@@ -13,6 +13,7 @@
 #include "nsregc/key.h"
 #include "nsregc/ledger.h"
 #include "nsregc/link.h"
+#include "nsregc/name-choice.h"
 #include "nsregc/random.h"
 #include "nsregc/resolve.h"
 #include "util/file.h"
@@ -98,14 +99,16 @@ static void on_registration(void *userdata, struct registration *registration)
 
 /* ------ registrations ------ */
 
+/* By the name that is wanted, or by that which it has. */
 static struct registration *find(const struct manager *manager, const struct dns_name *zone,
-                                 const struct dns_name *name)
+                                 const struct dns_name *name, bool plain)
 {
         for (size_t i = 0; i < manager->n_registrations; i++) {
                 struct registration_info info;
 
                 registration_get_info(manager->registrations[i], &info);
-                if (dns_name_equal(&info.zone, zone) && dns_name_equal(&info.name, name))
+                if (dns_name_equal(&info.zone, zone) &&
+                    dns_name_equal(plain ? &info.plain : &info.name, name))
                         return manager->registrations[i];
         }
         return NULL;
@@ -121,6 +124,7 @@ static struct registration *add(struct manager *manager, const struct dns_name *
                 .ledger = manager->ledger,
                 .zone = *zone,
                 .name = *name,
+                .suffix = manager->config->name_on_conflict == NAME_ON_CONFLICT_SUFFIX,
                 .key_ttl_sec = manager->config->key_ttl_sec,
                 .addr_ttl_sec = manager->config->addr_ttl_sec,
                 .timeout_usec = manager->config->dns_timeout_usec,
@@ -161,7 +165,7 @@ static void wanted_add(struct manager *manager)
 
                 if (!name_of(manager, &zones->items[i], &name))
                         continue;
-                registration = find(manager, &zones->items[i], &name)
+                registration = find(manager, &zones->items[i], &name, true)
                                        ?: add(manager, &zones->items[i], &name);
                 if (!registration)
                         continue;
@@ -172,25 +176,35 @@ static void wanted_add(struct manager *manager)
         }
 }
 
+/* What a predecessor left. A suffix that is only remembered is nobody's business until its zone is back. */
+static void left_add(struct manager *manager, const struct ledger_entry *entry)
+{
+        bool suffix = manager->config->name_on_conflict == NAME_ON_CONFLICT_SUFFIX;
+        struct dns_name plain;
+
+        if (find(manager, &entry->zone, &entry->name, false))
+                return;
+        if (!suffix || !name_of(manager, &entry->zone, &plain) ||
+            name_choice_number(&plain, &entry->name) < 2 || find(manager, &entry->zone, &plain, true))
+                (void) add(manager, &entry->zone, &entry->name);
+        else if (entry->addresses.n_items > 0 || manager->mode == MANAGER_RELEASE)
+                (void) add(manager, &entry->zone, &plain);
+}
+
 /* Another name than ours is given up; ours in a zone that is no longer there only loses its records. */
 static void unwanted_end(struct manager *manager)
 {
         const struct name_list *zones = discovery_zones(manager->discovery);
 
-        /* What a predecessor left. */
-        for (size_t i = 0; i < ledger_count(manager->ledger); i++) {
-                const struct ledger_entry *entry = ledger_get(manager->ledger, i);
-
-                if (!find(manager, &entry->zone, &entry->name))
-                        (void) add(manager, &entry->zone, &entry->name);
-        }
+        for (size_t i = 0; i < ledger_count(manager->ledger); i++)
+                left_add(manager, ledger_get(manager->ledger, i));
         for (size_t i = 0; i < manager->n_registrations; i++) {
                 struct registration_info info;
                 struct dns_name name;
 
                 registration_get_info(manager->registrations[i], &info);
                 if (manager->mode == MANAGER_RELEASE || !name_of(manager, &info.zone, &name) ||
-                    !dns_name_equal(&name, &info.name))
+                    !dns_name_equal(&name, &info.plain))
                         registration_set_goal(manager->registrations[i], GOAL_RELEASE);
                 else if (!name_list_contains(zones, &info.zone))
                         registration_set_goal(manager->registrations[i], GOAL_WITHDRAW);
@@ -586,9 +600,12 @@ static int config_apply(struct manager *manager)
         address_monitor_set_rules(manager->addresses, &manager->rules);
         if (hostname_choose(manager->config->name, HOSTNAME_DIRECTORY, label) >= 0)
                 strcpy(manager->label, label);
-        for (size_t i = 0; i < manager->n_registrations; i++)
+        for (size_t i = 0; i < manager->n_registrations; i++) {
                 registration_set_times(manager->registrations[i], manager->config->key_ttl_sec,
                                        manager->config->addr_ttl_sec, manager->config->dns_timeout_usec);
+                registration_set_suffix(manager->registrations[i],
+                                        manager->config->name_on_conflict == NAME_ON_CONFLICT_SUFFIX);
+        }
         r = resolver_configure(manager->resolver, &resolver);
         if (r < 0)
                 return r;

@@ -6,20 +6,21 @@
 
 #include "net/dns-client.h"
 #include "nsregc/message-ids.h"
+#include "nsregc/name-choice.h"
 #include "nsregc/random.h"
 #include "nsregc/schedule.h"
 #include "nsregc/service.h"
 #include "nsregc/update.h"
 #include "util/log.h"
 
-#define CLIENT_IDLE_USEC   (2 * USEC_PER_SEC)
-#define HURRY_USEC         (2 * USEC_PER_SEC) /* for an answer under way when the process ends */
-#define CLOCK_RETRY_USEC   (30 * USEC_PER_SEC)
-#define NO_SERVICE_USEC    (15 * USEC_PER_MINUTE)
-#define TEXT_ADDRESSES_MAX 8
+#define CLIENT_IDLE_USEC (2 * USEC_PER_SEC)
+#define HURRY_USEC       (2 * USEC_PER_SEC) /* for an answer under way when the process ends */
+#define CLOCK_RETRY_USEC (30 * USEC_PER_SEC)
+#define NO_SERVICE_USEC  (15 * USEC_PER_MINUTE)
 
 struct registration {
-        struct registration_options options;
+        struct registration_options options; /* with the name of the choice */
+        struct name_choice choice;
         enum registration_goal goal;
         enum registration_state state;
         bool begun; /* addresses were given once */
@@ -112,19 +113,14 @@ static void log_reason(struct registration *registration, int level, sd_id128_t 
 static void log_done(struct registration *registration, sd_id128_t id, const char *what,
                      const struct address_set *addresses)
 {
-        char name[DNS_NAME_FORMAT_MAX], zone[DNS_NAME_FORMAT_MAX], list[TEXT_ADDRESSES_MAX * 48] = "";
+        char name[DNS_NAME_FORMAT_MAX], zone[DNS_NAME_FORMAT_MAX], list[ADDRESS_SET_TEXT_MAX] = "";
         struct log_fields fields = {
                 .name = dns_name_format(&registration->options.name, name),
                 .zone = dns_name_format(&registration->options.zone, zone),
         };
 
-        for (size_t i = 0; addresses && i < MIN(addresses->n_items, (size_t) TEXT_ADDRESSES_MAX); i++) {
-                char text[ADDRESS_FORMAT_MAX];
-                size_t length = strlen(list);
-
-                (void) snprintf(list + length, sizeof(list) - length, "%s%s", i > 0 ? ", " : "",
-                                address_format(&addresses->items[i].address, text));
-        }
+        if (addresses)
+                address_set_text(addresses, NULL, list);
         log_event(LOG_INFO, id, &fields, "%s %s%s%s", what, name, list[0] ? ": " : "", list);
 }
 
@@ -163,7 +159,9 @@ static void ledger_update(struct registration *registration)
         struct registration_options *options = &registration->options;
         int r;
 
-        if (registration->held.n_items == 0 && registration->goal != GOAL_REGISTER)
+        /* The next start comes back to the same suffix. */
+        if (registration->held.n_items == 0 && registration->goal != GOAL_REGISTER &&
+            (registration->goal == GOAL_RELEASE || !registration->choice.known_suffix))
                 r = ledger_remove(options->ledger, &options->zone, &options->name);
         else
                 r = ledger_set(options->ledger, &options->zone, &options->name, registration->kind,
@@ -257,21 +255,10 @@ static const char *server_text(const struct registration *registration, char *bu
 /* The set that was asked for is there, but for addresses that the registrar filters out. */
 static void note_filtered(struct registration *registration, const struct update_answer *answer)
 {
-        char list[TEXT_ADDRESSES_MAX * 48] = "";
-        size_t n = 0;
+        char list[ADDRESS_SET_TEXT_MAX];
 
-        for (size_t i = 0; i < registration->sent.n_items; i++) {
-                char text[ADDRESS_FORMAT_MAX];
-                size_t length = strlen(list);
-
-                if (address_set_contains(&answer->granted, &registration->sent.items[i].address) ||
-                    n++ >= TEXT_ADDRESSES_MAX)
-                        continue;
-                (void) snprintf(list + length, sizeof(list) - length, "%s%s", length > 0 ? ", " : "",
-                                address_format(&registration->sent.items[i].address, text));
-        }
         registration->reason[0] = '\0';
-        if (n > 0)
+        if (*address_set_text(&registration->sent, &answer->granted, list))
                 set_reason(registration, "the registrar does not take %s%s%s", list,
                            answer->text[0] ? ": " : "", answer->text);
 }
@@ -293,6 +280,7 @@ static void set_granted(struct registration *registration, const struct update_a
         registration->lease_end_usec = usec_add(now_usec(CLOCK_BOOTTIME), lease * USEC_PER_SEC);
         fresh = fresh || !address_set_equal(&registration->held, now_there);
         (void) address_set_copy(now_there, &registration->held);
+        name_choice_granted(&registration->choice);
         ledger_update(registration);
 
         registration->failures = registration->refusals = 0;
@@ -332,6 +320,29 @@ static void taken_away(struct registration *registration)
         run(registration);
 }
 
+/* Somebody else's name: the next one, if that is wished. What is there under the old one is not ours. */
+static bool try_another_name(struct registration *registration, const struct update_answer *answer)
+{
+        struct registration_options *options = &registration->options;
+        struct dns_name before = options->name;
+        bool again;
+
+        if (registration->goal != GOAL_REGISTER || registration->sent_kind != UPDATE_SET ||
+            !name_choice_is_conflict(answer))
+                return false;
+        if (registration->choice.suffix && registration->choice.number == 1)
+                log_reason(registration, LOG_NOTICE, NSREGC_EVENT_REFUSED, "was refused");
+        again = name_choice_refused(&registration->choice, registration->reason, &options->name);
+        if (dns_name_equal(&before, &options->name))
+                return false;
+        address_set_clear(&registration->held);
+        registration->replaced = false;
+        (void) ledger_remove(options->ledger, &options->zone, &before);
+        if (again)
+                run(registration);
+        return again;
+}
+
 static void answer_judge(struct registration *registration, const struct update_answer *answer)
 {
         const char *code = dns_rcode_to_string(answer->rcode) ?: "an unknown code", *text = answer->text;
@@ -366,9 +377,9 @@ static void answer_judge(struct registration *registration, const struct update_
                 endpoint_failed(registration);
                 return;
         case VERDICT_REFUSED:
-                set_reason(registration, "%s%s%s", text[0] ? text : code, text[0] ? "" : " without a reason",
-                           "");
-                attempt_refused(registration);
+                set_reason(registration, "%s%s", text[0] ? text : code, text[0] ? "" : " without a reason");
+                if (!try_another_name(registration, answer))
+                        attempt_refused(registration);
                 return;
         }
 }
@@ -698,6 +709,11 @@ void registration_set_times(struct registration *registration, uint32_t key_ttl_
         registration->options.timeout_usec = timeout_usec;
 }
 
+void registration_set_suffix(struct registration *registration, bool suffix)
+{
+        name_choice_allow(&registration->choice, suffix, &registration->options.name);
+}
+
 static int on_hurry(sd_event_source *source, uint64_t usec, void *userdata)
 {
         struct registration *registration = userdata;
@@ -734,12 +750,14 @@ int registration_new(const struct registration_options *options, struct registra
                 return -ENOMEM;
         registration->options = *options;
         registration->next_usec = USEC_INFINITY;
-        entry = ledger_find(options->ledger, &options->zone, &options->name);
+        registration->choice = (struct name_choice){ options->name, options->suffix, .number = 1 };
+        entry = name_choice_recall(&registration->choice, options->ledger, &options->zone);
         if (entry) {
                 int r = address_set_copy(&entry->addresses, &registration->held);
 
                 if (r < 0)
                         return r;
+                registration->options.name = entry->name;
                 registration->kind = entry->kind;
                 registration->lease_end_usec = usec_add(now_usec(CLOCK_BOOTTIME),
                                                         options->addr_ttl_sec * USEC_PER_SEC);
@@ -769,6 +787,7 @@ void registration_get_info(const struct registration *registration, struct regis
         *ret = (struct registration_info){
                 .zone = registration->options.zone,
                 .name = registration->options.name,
+                .plain = registration->choice.plain,
                 .state = registration->state,
                 .goal = registration->goal,
                 .registered = &registration->held,

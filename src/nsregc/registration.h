@@ -39,6 +39,7 @@ struct registration_options {
         struct ledger *ledger;          /* likewise */
         struct dns_name zone;
         struct dns_name name; /* in full */
+        bool suffix;          /* name-2 to name-9 will do where another has the name */
         uint32_t key_ttl_sec;
         uint32_t addr_ttl_sec;
         usec_t timeout_usec; /* of one exchange */
@@ -48,7 +49,8 @@ struct registration_options {
 };
 
 struct registration_info {
-        struct dns_name zone, name;
+        struct dns_name zone, name; /* the name as it is registered, or asked for */
+        struct dns_name plain;      /* the one that is wanted, without a suffix */
         enum registration_state state;
         enum registration_goal goal;
         char server[320];  /* "192.0.2.1@8053"; empty: none yet */
@@ -71,6 +73,8 @@ void registration_set_goal(struct registration *registration, enum registration_
 /* Of the configuration, for what is sent from now on. */
 void registration_set_times(struct registration *registration, uint32_t key_ttl_sec, uint32_t addr_ttl_sec,
                             usec_t timeout_usec);
+/* Likewise. Without suffixes a suffixed name is one like any other, and no choice of the plain one's. */
+void registration_set_suffix(struct registration *registration, bool suffix);
 /* The process ends: what is under way gets a moment to end, then the goal is pursued. */
 void registration_hurry(struct registration *registration);
 

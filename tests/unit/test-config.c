@@ -629,6 +629,7 @@ static void test_nsregc_values(void **state)
         char buffer[ADDRESS_FORMAT_MAX];
 
         assert_null(config->name);
+        assert_int_equal(config->name_on_conflict, NAME_ON_CONFLICT_KEEP);
         assert_true(config->discover_zones);
         assert_prefixes(&config->exclude_subnets, usual);
         assert_int_equal(config->interfaces.n_items, 0);
@@ -644,13 +645,15 @@ static void test_nsregc_values(void **state)
         assert_int_equal(config->dns_timeout_usec, 10 * USEC_PER_SEC);
         assert_false(config->ipv6_temporary);
 
-        set = parse_nsregc("name: no\nzones: [A.example, b.example.]\ndiscover-zones: no\n"
-                           "interfaces: ['eth*', '!docker*']\nexclude-subnets: []\n"
-                           "extra-addresses: [192.0.2.1, '2001:db8::1']\nkeep-records: on\nkey-file: /k\n"
-                           "private-key-file: /p\ngen-key: off\nkey-ttl: 2days\naddr-ttl: 90\n"
-                           "dns-server: '[2001:db8::53]@5353'\ndns-tcp: TRUE\ndns-timeout: 500ms\n"
-                           "ipv6-temporary: true\n");
+        set = parse_nsregc(
+                "name: no\nname-on-conflict: suffix\nzones: [A.example, b.example.]\ndiscover-zones: no\n"
+                "interfaces: ['eth*', '!docker*']\nexclude-subnets: []\n"
+                "extra-addresses: [192.0.2.1, '2001:db8::1']\nkeep-records: on\nkey-file: /k\n"
+                "private-key-file: /p\ngen-key: off\nkey-ttl: 2days\naddr-ttl: 90\n"
+                "dns-server: '[2001:db8::53]@5353'\ndns-tcp: TRUE\ndns-timeout: 500ms\n"
+                "ipv6-temporary: true\n");
         assert_string_equal(set->name, "no");
+        assert_int_equal(set->name_on_conflict, NAME_ON_CONFLICT_SUFFIX);
         assert_int_equal(set->zones.n_items, 2);
         assert_name(&set->zones.items[0], "a.example.");
         assert_string_equal(set->interfaces.items[1], "!docker*");
