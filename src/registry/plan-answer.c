@@ -129,18 +129,24 @@ static void set_published(struct unit *unit, struct rrset *published)
                 unit_write_row(unit, ROW_OURS, false);
 }
 
-/* It is as it was meant to be when this generation was wanted. */
-static void confirm(struct unit *unit, uint32_t generation)
+/* What is there is known. What got no answer may be applied after this: looked at now, it most likely has
+ * been. */
+static void go_on(struct unit *unit)
 {
         unit->attempts = 0;
         unit->read_back = false;
         unit_set_error(unit, NULL);
-        unit_end_waiters(unit, generation, WAIT_PUBLISHED, NULL);
-        /* What got no answer may be applied after this: looked at now, it most likely has been. */
         if (unit->lost)
                 unit->look = LOOK_VERIFY;
         unit->lost = false;
         unit_route(unit);
+}
+
+/* It is as it was meant to be when this generation was wanted. */
+static void confirm(struct unit *unit, uint32_t generation)
+{
+        unit_end_waiters(unit, generation, WAIT_PUBLISHED, NULL);
+        go_on(unit);
 }
 
 static void acknowledge(struct unit *unit, enum plan_action action)
@@ -172,8 +178,12 @@ static bool adopt(struct unit *unit, const struct rrset *found)
                 return false;
         set_published(unit, &copy);
         unit->look = LOOK_NOT;
-        unit->published_generation = as_wanted ? unit->generation : unit->generation - 1;
-        confirm(unit, unit->published_generation);
+        /* Else it is what some wish of before made, and nobody knows which: whoever waits, waits for the
+         * next. */
+        if (as_wanted)
+                confirm(unit, unit->generation);
+        else
+                go_on(unit);
         return true;
 }
 

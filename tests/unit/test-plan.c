@@ -601,6 +601,31 @@ static void test_lost_and_wished_otherwise(void **state)
         tear_down(&lab);
 }
 
+/* What is found may be older than what somebody waits for, though that is not the last wish either. */
+static void test_old_set_found_ends_no_wait(void **state)
+{
+        struct plan_batch *batch;
+        struct waiter waiter;
+        struct lab lab;
+
+        set_up(&lab, &plain);
+        want(&lab, "foo.d.example.", NULL, "10.0.0.1");
+        finish(&lab, next(&lab, PLAN_FIRST, 1), PLAN_LOST);
+        lab.now = plan_deadline(lab.plan);
+        batch = next(&lab, PLAN_VERIFY, 1);
+        want(&lab, "foo.d.example.", "10.0.0.1", "10.0.0.2");
+        wait_at(&lab, "foo.d.example.", &waiter);
+        want(&lab, "foo.d.example.", "10.0.0.2", "10.0.0.3");
+        finish(&lab, batch, PLAN_ACKNOWLEDGED);
+        assert_false(waiter.ended);
+        finish(&lab, next(&lab, PLAN_VERIFY, 1), PLAN_ACKNOWLEDGED);
+        assert_false(waiter.ended);
+        finish(&lab, next(&lab, PLAN_REPLACE, 1), PLAN_ACKNOWLEDGED);
+        assert_true(waiter.ended);
+        is_quiet(&lab);
+        tear_down(&lab);
+}
+
 static void test_lost_change_is_sent_again(void **state)
 {
         struct lab lab;
@@ -1418,6 +1443,7 @@ int main(void)
                 cmocka_unit_test(test_unprotected),
                 cmocka_unit_test(test_lost_acknowledgement),
                 cmocka_unit_test(test_lost_and_wished_otherwise),
+                cmocka_unit_test(test_old_set_found_ends_no_wait),
                 cmocka_unit_test(test_lost_change_is_sent_again),
                 cmocka_unit_test(test_unsent_is_not_doubted),
                 cmocka_unit_test(test_denied_is_doubted),
