@@ -129,16 +129,22 @@ static void set_published(struct unit *unit, struct rrset *published)
                 unit_write_row(unit, ROW_OURS, false);
 }
 
-/* What is there is known. What got no answer may be applied after this: looked at now, it most likely has
- * been. */
+/* How late an UPDATE without an answer may be applied. */
+#define LATE_USEC (3 * USEC_PER_SEC)
+
+/* What is there is known. What got no answer may be applied after this, on a connection of before: a server
+ * that has acknowledged what was sent behind it is awake, and will have come to it in a while. */
 static void go_on(struct unit *unit)
 {
         unit->attempts = 0;
         unit->read_back = false;
         unit_set_error(unit, NULL);
-        if (unit->lost)
+        if (unit->lost && unit_is_published(unit)) {
+                unit->lost = false;
                 unit->look = LOOK_VERIFY;
-        unit->lost = false;
+                unit->late_look = true;
+                (void) heap_put(&unit->plan->retries, &unit->retry, unit->plan->now_usec + LATE_USEC);
+        }
         unit_route(unit);
 }
 
@@ -190,6 +196,7 @@ static bool adopt(struct unit *unit, const struct rrset *found)
 static void verified(struct unit *unit)
 {
         unit->look = LOOK_NOT;
+        unit->late_look = false;
         if (unit->row == ROW_DOUBTFUL) {
                 if (adopt(unit, &unit->sending))
                         return;
@@ -335,6 +342,7 @@ void plan_finish_unit(struct plan_batch *batch, unsigned i, enum plan_outcome ou
         if (!unit)
                 return;
         batch->units[i] = NULL;
+        batch->plan->now_usec = now_usec;
         if (outcome == PLAN_ACKNOWLEDGED)
                 succeed_lane(batch->plan, batch->lane);
         finish_unit(unit, batch->action, outcome, reason, now_usec);
@@ -470,8 +478,10 @@ void plan_answer(struct plan_batch *batch, unsigned i, const struct rrset *found
         if (!unit)
                 return;
         batch->units[i] = NULL;
+        batch->plan->now_usec = now_usec;
         unit->in_flight = false;
         unit->look = LOOK_NOT;
+        unit->late_look = false;
         if (!batch->plan->lanes[batch->lane].lone_rejections)
                 succeed_lane(batch->plan, batch->lane);
         if (unit->row == ROW_OURS && unit->published_known)

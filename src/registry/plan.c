@@ -429,6 +429,12 @@ static void wish(struct unit *unit, struct rrset *wanted)
         heap_remove(&unit->plan->retries, &unit->retry);
         unit->attempts = 0;
         unit_set_error(unit, NULL);
+        /* Something may still come late: then it is looked at behind this wish, too. */
+        if (unit->late_look) {
+                unit->late_look = false;
+                unit->look = LOOK_NOT;
+                unit->lost = true;
+        }
 }
 
 int plan_change(struct plan *plan, enum unit_kind kind, unsigned lane, const struct dns_name *owner,

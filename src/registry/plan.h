@@ -109,7 +109,8 @@ struct unit {
         enum unit_look look;
         bool read_back; /* the look is at a first publication that was just acknowledged: waiters wait */
         bool stale;     /* it was to be published again while in flight: what is acknowledged is not enough */
-        bool lost;      /* an UPDATE got no answer and may be applied late: looked at once all is done */
+        bool lost; /* an UPDATE got no answer and may be applied late: looked at a while after all is done */
+        bool late_look; /* that while has begun */
         uint32_t generation;
         uint32_t published_generation;
         uint32_t sending_generation;
@@ -184,6 +185,7 @@ struct plan {
         uint64_t random; /* of the jitter */
         bool stopped;    /* nothing new is sent */
         bool loading;
+        usec_t now_usec; /* the time told last */
 };
 
 /* "seed" makes the jitter of back-offs; any number. NULL when memory is out. */
