@@ -61,50 +61,49 @@ static const struct config_position *position_for(const struct config_node *node
         return node ? &node->position : NULL;
 }
 
-void config_decoder_complain(struct config_decoder *decoder, const struct config_node *node, const char *key,
-                             const char *format, ...)
+/* What config_error_add() and config_error_warn() have in common. */
+typedef void (*config_teller)(struct config_error *error, const struct config_position *position,
+                              const char *key, const char *format, ...);
+
+static void tell(struct config_decoder *decoder, config_teller teller, const struct config_node *node,
+                 const char *key, const char *format, va_list arguments)
+        __attribute__((format(printf, 5, 0)));
+
+static void tell(struct config_decoder *decoder, config_teller teller, const struct config_node *node,
+                 const char *key, const char *format, va_list arguments)
 {
         _cleanup_free_ char *message = NULL;
-        va_list arguments;
-        size_t before;
-        int r;
+        size_t before = decoder->path_length;
 
-        va_start(arguments, format);
-        r = vasprintf(&message, format, arguments);
-        va_end(arguments);
-        if (r < 0) {
+        if (vasprintf(&message, format, arguments) < 0) {
                 message = NULL;
                 decoder->error->out_of_memory = true;
                 return;
         }
-        before = decoder->path_length;
         if (key)
                 path_push(decoder, ".", key);
-        config_error_add(decoder->error, position_for(node, key), decoder->path, "%s", message);
+        teller(decoder->error, position_for(node, key), decoder->path, "%s", message);
         path_pop(decoder, before);
+}
+
+void config_decoder_complain(struct config_decoder *decoder, const struct config_node *node, const char *key,
+                             const char *format, ...)
+{
+        va_list arguments;
+
+        va_start(arguments, format);
+        tell(decoder, config_error_add, node, key, format, arguments);
+        va_end(arguments);
 }
 
 void config_decoder_warn(struct config_decoder *decoder, const struct config_node *node, const char *key,
                          const char *format, ...)
 {
-        _cleanup_free_ char *message = NULL;
         va_list arguments;
-        size_t before;
-        int r;
 
         va_start(arguments, format);
-        r = vasprintf(&message, format, arguments);
+        tell(decoder, config_error_warn, node, key, format, arguments);
         va_end(arguments);
-        if (r < 0) {
-                message = NULL;
-                decoder->error->out_of_memory = true;
-                return;
-        }
-        before = decoder->path_length;
-        if (key)
-                path_push(decoder, ".", key);
-        config_error_warn(decoder->error, position_for(node, key), decoder->path, "%s", message);
-        path_pop(decoder, before);
 }
 
 /* How many letters are wrong, missing, too many, or swapped with their neighbour. */
