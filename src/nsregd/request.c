@@ -191,9 +191,8 @@ void request_datagram(struct manager *manager, const struct udp_peer *peer, cons
 {
         static struct dns_message message;
         struct dns_walk_limits limits;
-        struct decision decision;
         uint8_t buffer[DNS_UDP_MAX];
-        ssize_t n;
+        ssize_t n = 0;
 
         /* Malformed datagrams and answers get none: nobody is to be hit with them. */
         if (dns_message_walk(bytes, size, walk_limits(manager, &limits), &message, NULL) < 0 ||
@@ -201,12 +200,15 @@ void request_datagram(struct manager *manager, const struct udp_peer *peer, cons
                 return;
         if (dns_message_opcode(&message) == DNS_OPCODE_QUERY)
                 n = query_answer(manager, &message, &peer->peer, true, buffer, sizeof(buffer));
-        else {
-                decide(&decision, DNS_RCODE_REFUSED, DNS_EDE_NOT_SUPPORTED,
-                       "updates are taken over TCP only");
-                n = reply_refusal(&message, NULL, NULL, &decision, buffer, sizeof(buffer));
-        }
+        else if (reply_may_be_short())
+                /* Updates are taken over TCP only; a client that sends one here sees by the RCODE that it did
+                 * not get through, and the texts are for those who cannot be somebody else. */
+                n = reply_short(&message,
+                                dns_message_opcode(&message) == DNS_OPCODE_UPDATE ? DNS_RCODE_REFUSED
+                                                                                  : DNS_RCODE_NOTIMP,
+                                buffer, sizeof(buffer));
         if (n > 0)
+                /* A datagram that does not go out is asked for again. */
                 (void) udp_server_reply(manager->datagrams, peer, buffer, (size_t) n);
 }
 
@@ -307,8 +309,9 @@ static bool is_owner_mismatch(const struct request *request)
 static void stage_admit(struct request *request, const struct dns_message *message)
 {
         struct manager *manager = request->manager;
+        struct dns_name server_name;
         struct update_context context = {
-                .server_name = manager->server_name.length > 0 ? &manager->server_name : NULL,
+                .server_name = &server_name,
                 .source = request->source,
                 .real_usec = now_usec(CLOCK_REALTIME),
                 .clock_synchronized = manager->clock_synchronized,
@@ -319,6 +322,7 @@ static void stage_admit(struct request *request, const struct dns_message *messa
                 return;
         }
         context.policy = request->zone->policy;
+        server_name = manager_server_name(manager, request->zone);
         if (!update_decode(message, &context, &request->update, &request->decision)) {
                 refuse(request, false);
                 return;
@@ -339,6 +343,14 @@ static void stage_admit(struct request *request, const struct dns_message *messa
                 refuse_with(request, DNS_RCODE_SERVFAIL, DNS_EDE_NOT_READY, "out of memory; try again later");
 }
 
+/* The request accepted last, again: it was granted what stands. */
+static void grant_as_before(struct request *request)
+{
+        const struct name_entry *entry = registry_find(request->zone, &request->update.name);
+
+        request->grant = registry_grant(request->zone, &request->update, entry ? entry->state : NULL);
+}
+
 static void stage_turn(void *userdata, struct registry_zone *zone)
 {
         struct request *request = userdata;
@@ -353,7 +365,7 @@ static void stage_turn(void *userdata, struct registry_zone *zone)
                 refuse(request, is_owner_mismatch(request));
                 return;
         case ADMISSION_DUPLICATE:
-                request->grant = registry_grant(zone, &request->update);
+                grant_as_before(request);
                 stage_publish(request);
                 return;
         case ADMISSION_NEW:
@@ -449,15 +461,12 @@ static void note_addresses(struct request *request)
                         addresses[request->n_addresses++] = request->update.operations[i].address;
 }
 
-static void refresh(struct request *request)
+static void refresh(struct request *request, struct name_state *after)
 {
         struct manager *manager = request->manager;
-        struct registry_time now = manager_time(manager);
 
-        if (registry_refresh(request->zone, &request->update, &now) < 0) {
-                refuse_with(request, DNS_RCODE_SERVFAIL, DNS_EDE_NOT_READY, "out of memory; try again later");
-                return;
-        }
+        registry_refresh(request->zone, &request->update.name, after);
+        name_state_free(after);
         manager->statistics.refreshes++;
         store_note_refresh(manager->store);
         manager_arm(manager);
@@ -472,7 +481,6 @@ static void stage_apply(struct request *request)
         bool known = entry && entry->state->claimed;
         struct name_state *after;
 
-        request->grant = registry_grant(request->zone, &request->update);
         switch (registry_apply(request->zone, &request->update, &now, &after, &request->decision)) {
         case APPLICATION_REFUSED:
                 refuse(request, false);
@@ -481,9 +489,11 @@ static void stage_apply(struct request *request)
                 grant_request(request);
                 return;
         case APPLICATION_REFRESH:
-                refresh(request);
+                request->grant = registry_grant(request->zone, &request->update, after);
+                refresh(request, after);
                 return;
         case APPLICATION_CHANGE:
+                request->grant = registry_grant(request->zone, &request->update, after);
                 break;
         }
         if (!known &&

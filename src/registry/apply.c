@@ -21,7 +21,7 @@ static bool admit_known(const struct registry_zone *zone, const struct update *u
                               "name \"%s\" is owned by another key; choose another name, or ask the "
                               "administrator to revoke it",
                               dns_name_copy_label(&update->name, label));
-        if (zone->policy->updates_from.n_items > 0 &&
+        if (zone->policy->updates_from_configured &&
             !prefix_list_contains(&zone->policy->updates_from, &update->source))
                 return decide(decision, DNS_RCODE_REFUSED, DNS_EDE_PROHIBITED,
                               "updates are not accepted from this network (updates-from)");
@@ -154,7 +154,8 @@ static bool releases(const struct update *update)
         return deleted;
 }
 
-struct grant registry_grant(const struct registry_zone *zone, const struct update *update)
+struct grant registry_grant(const struct registry_zone *zone, const struct update *update,
+                            const struct name_state *state)
 {
         const struct zone_policy *policy = zone->policy;
         const struct name_entry *entry = registry_find(zone, &update->name);
@@ -180,6 +181,9 @@ struct grant registry_grant(const struct registry_zone *zone, const struct updat
         else
                 asked = entry && entry->state->claimed ? entry->state->key_lease_sec : 0;
         grant.key_lease_sec = MAX(grant.key_lease_sec, MIN(asked, policy->max_key_ttl_sec));
+        /* Never shorter than the longest lease of a record, those of earlier requests included. */
+        if (state && state->claimed)
+                grant.key_lease_sec = state->key_lease_sec;
         return grant;
 }
 
@@ -293,7 +297,7 @@ static int apply_operation(const struct registry_zone *zone, const struct update
                 if (!record)
                         return -ENOMEM;
                 lease_sec = registry_grant_record(zone->policy, update, operation->ttl_sec);
-                record->lease_sec = MAX(record->lease_sec, lease_sec);
+                record->lease_sec = lease_sec;
                 record->end_usec = usec_add(now->lease_usec, lease_sec * USEC_PER_SEC);
                 record->proven |= address_equal(&record->address, &update->source);
                 return 0;
@@ -315,8 +319,8 @@ static int apply_operation(const struct registry_zone *zone, const struct update
         return 0;
 }
 
-/* Only leases would move: nothing to store, nothing to publish. A longer lease than the stored one has to be
- * stored, since after a crash leases count from what is stored. */
+/* Only ends would move: nothing to store, nothing to publish. A lease of another length is stored, since
+ * after a crash leases count from what is stored: a longer one would end early, a shorter one late. */
 static bool is_pure_refresh(const struct name_state *before, const struct name_state *after,
                             const struct update *update)
 {
@@ -328,7 +332,7 @@ static bool is_pure_refresh(const struct name_state *before, const struct name_s
         for (unsigned i = 0; i < after->n_records; i++) {
                 const struct record *old = name_state_find(before, &after->records[i].address);
 
-                if (after->records[i].lease_sec > old->lease_sec || after->records[i].proven != old->proven)
+                if (after->records[i].lease_sec != old->lease_sec || after->records[i].proven != old->proven)
                         return false;
         }
         return true;
@@ -347,10 +351,8 @@ static void keep_proofs(const struct name_state *before, struct name_state *afte
         for (unsigned i = 0; before && i < after->n_records; i++) {
                 const struct record *old = name_state_find(before, &after->records[i].address);
 
-                if (!old)
-                        continue;
-                after->records[i].proven |= old->proven;
-                after->records[i].lease_sec = MAX(after->records[i].lease_sec, old->lease_sec);
+                if (old)
+                        after->records[i].proven |= old->proven;
         }
 }
 
@@ -382,7 +384,7 @@ enum application registry_apply(const struct registry_zone *zone, const struct u
         const struct name_entry *entry = registry_find(zone, &update->name);
         const struct name_state *before = entry ? entry->state : NULL;
         _cleanup_(name_state_freep) struct name_state *after = NULL;
-        struct grant grant = registry_grant(zone, update);
+        struct grant grant = registry_grant(zone, update, NULL);
         uint32_t longest_sec = 0;
 
         if (!check_prerequisites(before, update, decision))
@@ -425,8 +427,10 @@ enum application registry_apply(const struct registry_zone *zone, const struct u
                 longest_sec = MAX(longest_sec, after->records[i].lease_sec);
         after->key_lease_sec = MAX(grant.key_lease_sec, longest_sec);
         after->key_end_usec = usec_add(now->lease_usec, after->key_lease_sec * USEC_PER_SEC);
-        if (is_pure_refresh(before, after, update))
+        if (is_pure_refresh(before, after, update)) {
+                *ret_after = TAKE_PTR(after);
                 return APPLICATION_REFRESH;
+        }
         if (update->has_key && name_state_set_key(after, &update->key) < 0)
                 return fail(decision);
         *ret_after = TAKE_PTR(after);

@@ -69,7 +69,6 @@ int zone_policy_complete(struct zone_policy *policy)
 {
         int r;
 
-        policy->allowed_nets_configured = policy->allowed_nets.n_items > 0;
         if (!policy->allowed_nets_configured)
                 for (size_t i = 0; i < ELEMENTSOF(default_allowed_nets); i++) {
                         r = prefix_list_parse_add(&policy->allowed_nets, default_allowed_nets[i]);
@@ -77,7 +76,7 @@ int zone_policy_complete(struct zone_policy *policy)
                                 return r;
                 }
 
-        if (policy->query_nets.n_items == 0)
+        if (!policy->query_nets_configured)
                 for (size_t i = 0; i < policy->allowed_nets.n_items; i++) {
                         r = prefix_list_add(&policy->query_nets, &policy->allowed_nets.items[i]);
                         if (r < 0)

@@ -33,11 +33,14 @@ struct zone_policy {
         uint32_t max_addr_ttl_sec;
         uint32_t min_addr_ttl_sec;
         struct string_list
-                reserved_names;          /* exact labels or globs, lower case; on top of the built-in list */
-        struct prefix_list allowed_nets; /* never empty after parsing: the default is filled in */
-        bool allowed_nets_configured;    /* false: allowed_nets holds the default */
-        struct prefix_list query_nets;   /* likewise: default allowed-nets */
-        struct prefix_list updates_from; /* empty: known names may update from everywhere */
+                reserved_names; /* exact labels or globs, lower case; on top of the built-in list */
+        /* An empty list that was configured means nobody; one that was not is completed with the default. */
+        struct prefix_list allowed_nets;
+        bool allowed_nets_configured;  /* false: allowed_nets holds the default */
+        struct prefix_list query_nets; /* default: allowed-nets */
+        bool query_nets_configured;
+        struct prefix_list updates_from; /* not configured: known names may update from everywhere */
+        bool updates_from_configured;
         bool allow_any_addr;
         enum ptr_policy ptr_policy;
         uint32_t max_names;            /* 0 = no limit */
@@ -88,7 +91,9 @@ struct peer_limits {
 
 /* A policy with the defaults of a zone. */
 void zone_policy_init(struct zone_policy *policy, const struct dns_name *zone);
-/* Fills allowed-nets (loopback, RFC 1918, fc00::/7) and query-nets where they were left empty. 0, -ENOMEM. */
+/* Fills allowed-nets (loopback, RFC 1918, fc00::/7) and query-nets where they were not configured. 0,
+ * -ENOMEM.
+ */
 int zone_policy_complete(struct zone_policy *policy);
 void zone_policy_clear(struct zone_policy *policy);
 
@@ -108,7 +113,7 @@ enum address_verdict {
 enum address_verdict zone_policy_judge_address(const struct zone_policy *policy,
                                                const struct address *address);
 
-/* Is this label reserved: by the built-in list, by the configuration, or as the server's own name (the first
- * label of server_name, when that lies in the zone; may be NULL). */
+/* Is this label reserved: by the built-in list, by the configuration, or as the server's own name (may be
+ * NULL). */
 bool zone_policy_reserves(const struct zone_policy *policy, const struct dns_name *name,
                           const struct dns_name *server_name);

@@ -450,28 +450,29 @@ struct name_state *registry_expire(const struct name_entry *entry, const struct 
         return after;
 }
 
-int registry_refresh(struct registry_zone *zone, const struct update *update, const struct registry_time *now)
+void registry_refresh(struct registry_zone *zone, const struct dns_name *name, struct name_state *after)
 {
-        struct name_entry *entry = registry_find(zone, &update->name);
-        struct name_state *state = entry->state;
-        int r;
+        struct name_entry *entry = registry_find(zone, name);
+        struct name_state *state;
 
-        r = name_state_remember(state, update->inception, update->expiration, update->hash);
-        if (r < 0)
-                return r;
-        for (unsigned i = 0; i < update->n_operations; i++) {
-                const struct operation *operation = &update->operations[i];
-                struct record *record;
-                uint32_t lease_sec;
+        assert(entry && entry->state->claimed && entry->state->n_records == after->n_records);
+        state = entry->state;
+        for (unsigned i = 0; i < after->n_records; i++) {
+                struct record *record = name_state_find(state, &after->records[i].address);
 
-                if (operation->kind != OPERATION_ADD || operation->filtered)
-                        continue;
-                record = name_state_find(state, &operation->address);
-                lease_sec = registry_grant_record(zone->policy, update, operation->ttl_sec);
-                record->end_usec = usec_add(now->lease_usec, lease_sec * USEC_PER_SEC);
+                assert(record && record->lease_sec == after->records[i].lease_sec);
+                record->end_usec = after->records[i].end_usec;
         }
-        state->key_end_usec = usec_add(now->lease_usec, state->key_lease_sec * USEC_PER_SEC);
-        state->seen_usec = now->real_usec;
+        state->key_end_usec = after->key_end_usec;
+        state->seen_usec = after->seen_usec;
+        state->inception = after->inception;
+        state->expiration = after->expiration;
+        state->n_hashes = after->n_hashes;
+        memcpy(state->hash, after->hash, sizeof(state->hash));
+        free(state->earlier);
+        state->earlier = TAKE_PTR(after->earlier);
+        after->n_hashes = 0;
         state->refreshed = true;
-        return schedule(entry);
+        /* It is in the heap, where moving it needs no memory. */
+        (void) schedule(entry);
 }

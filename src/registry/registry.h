@@ -88,22 +88,24 @@ struct grant {
 };
 uint32_t registry_grant_record(const struct zone_policy *policy, const struct update *update,
                                uint32_t ttl_sec);
-struct grant registry_grant(const struct registry_zone *zone, const struct update *update);
+/* "state" is what the update made of the name, or NULL before that is known: what is told is what is kept. */
+struct grant registry_grant(const struct registry_zone *zone, const struct update *update,
+                            const struct name_state *state);
 
 /* Check 11: what the update makes of the name. */
 enum application {
         APPLICATION_REFUSED, /* decision is filled in */
         APPLICATION_NOTHING, /* nothing is there and nothing was asked for: NOERROR */
-        APPLICATION_REFRESH, /* leases are to be extended, nothing else: registry_refresh() */
+        APPLICATION_REFRESH, /* only ends move: *ret_after, for registry_refresh(), nothing to be stored */
         APPLICATION_CHANGE,  /* *ret_after, to be stored, then installed */
 };
 enum application registry_apply(const struct registry_zone *zone, const struct update *update,
                                 const struct registry_time *now, struct name_state **ret_after,
                                 struct decision *decision);
 
-/* A pure refresh, in memory. 0 or -ENOMEM (nothing changed). */
-int registry_refresh(struct registry_zone *zone, const struct update *update,
-                     const struct registry_time *now);
+/* A pure refresh, in memory: takes over what registry_apply() made of the ends of this name, and its replay
+ * memory. "after" is the caller's. The state that is installed must be the one that it was made from. */
+void registry_refresh(struct registry_zone *zone, const struct dns_name *name, struct name_state *after);
 
 /* The PTR records that follow from an installation. A zone of NULL: nobody has the address (any more). */
 struct ptr_change {

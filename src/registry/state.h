@@ -23,7 +23,7 @@ struct record {
         struct name_entry *entry;    /* while installed */
         struct address address;
         bool proven;        /* a request for this name came from this very address */
-        uint32_t lease_sec; /* the longest granted since it was last stored */
+        uint32_t lease_sec; /* as granted last */
         usec_t end_usec;
 };
 

@@ -225,6 +225,32 @@ def test_update_lease(registrar):
     assert registrar.client(ZONE).claim("foo", "10.0.0.9", inception=now - 296).rcode == "NOERROR"
 
 
+@pytest.mark.parametrize("restart", (False, True))
+def test_an_update_that_takes_back_what_it_adds(lab, restart):
+    """RFC 2136 section 3.4: in order. Also behind a restart, and with a lease of 0 twice."""
+    registrar = lab.nsregd({ZONE: {}}).start()
+    client = registrar.client(ZONE)
+    now = int(time.time())
+    name = client.full("foo")
+    assert client.send(client.plain("foo", ["10.0.0.1"], claim_ttl=3600, inception=now - 300)).rcode == "NOERROR"
+    if restart:
+        registrar.restart()
+    steps = (
+        (client.update().add(name, 60, "10.0.0.9").delete(name, "10.0.0.9"), {"10.0.0.1"}),
+        (client.update().add(name, 60, "10.0.0.1").delete(name, "10.0.0.1"), set()),
+        (client.update().delete_all(name).add(name, 60, "10.0.0.1"), {"10.0.0.1"}),
+        (client.update().add(name, 60, "10.0.0.9").delete_rrset(name, "A"), set()),
+        (client.update().add(name, 60, "10.0.0.2").opt(0, 3600), set()),
+        (client.update().add(name, 60, "10.0.0.2").opt(0, 3600), set()),
+        (client.update().add(name, 60, "10.0.0.2", "10.0.0.2").opt(60, 3600), {"10.0.0.2"}),
+    )
+    for i, (message, left) in enumerate(steps):
+        reply = client.send(message.sign(client.key, name, inception=now - 299 + i))
+        assert reply is not None and reply.rcode == "NOERROR", (i, reply)
+        assert registrar.addresses(name) == left, i
+    assert registrar.alive()
+
+
 def test_leases_end(lab):
     registrar = lab.nsregd({ZONE: {"max-addr-ttl": "1s"}}).start()
     client = registrar.client(ZONE)

@@ -148,9 +148,11 @@ static unsigned run(struct lab *lab, struct update *update, enum application *re
                 if (application == APPLICATION_CHANGE)
                         assert_int_equal(registry_install(lab->zone, text, after, &effects, NULL), 0);
                 else if (application == APPLICATION_REFRESH)
-                        assert_int_equal(registry_refresh(lab->zone, update, &lab->now), 0);
+                        registry_refresh(lab->zone, &update->name, after);
                 break;
         }
+        if (application == APPLICATION_REFRESH)
+                name_state_free(after);
         free(effects.ptrs);
         update_clear(update);
         if (ret)
@@ -224,6 +226,91 @@ static void test_claim_refresh_change(void **state)
         tear_down(&lab);
 }
 
+/* RFC 2136 section 3.4: operations take effect in their order, and what is left is the answer. */
+static void test_added_and_removed_in_one(void **state)
+{
+        static const enum operation_kind removals[] = { OPERATION_DELETE_RR, OPERATION_DELETE_RRSET,
+                                                        OPERATION_DELETE_ALL };
+        enum application application;
+        struct update update;
+        struct lab lab;
+
+        set_up(&lab);
+        assert_int_equal(claim(&lab, "foo", 1, "10.0.0.1", NULL), DNS_RCODE_NOERROR);
+        for (size_t i = 0; i < ELEMENTSOF(removals); i++) {
+                /* Another address comes and goes in one update: with those that only remove by value the
+                 * first one stays, and the update is a refresh of nothing but the key's lease. */
+                update = request(&lab, "foo", 1);
+                add(&update, "10.0.0.9", 600);
+                operate(&update, removals[i], DNS_TYPE_A, "10.0.0.9", 0);
+                assert_int_equal(run(&lab, &update, &application), DNS_RCODE_NOERROR);
+                assert_int_equal(state_of(&lab, "foo")->n_records,
+                                 removals[i] == OPERATION_DELETE_RR ? 1 : 0);
+                /* Its own address, removed and added again. */
+                update = request(&lab, "foo", 1);
+                operate(&update, OPERATION_DELETE_ALL, 0, NULL, 0);
+                add(&update, "10.0.0.1", 600);
+                add(&update, "10.0.0.1", 600);
+                assert_int_equal(run(&lab, &update, NULL), DNS_RCODE_NOERROR);
+                assert_int_equal(state_of(&lab, "foo")->n_records, 1);
+        }
+        /* LEASE 0 with the addresses in it, twice: RFC 9664 has no other form of withdrawing. */
+        for (unsigned i = 0; i < 2; i++) {
+                update = request(&lab, "foo", 1);
+                update.edns.present = true;
+                update.edns.lease_form = 8;
+                update.edns.key_lease_sec = 7200;
+                add(&update, "10.0.0.1", 600);
+                assert_int_equal(run(&lab, &update, NULL), DNS_RCODE_NOERROR);
+                assert_int_equal(state_of(&lab, "foo")->n_records, 0);
+                assert_true(state_of(&lab, "foo")->claimed);
+        }
+        tear_down(&lab);
+}
+
+/* What is told of the key's lease is what is kept: never shorter than a record's, also one of an earlier
+ * request. */
+static void test_told_is_kept(void **state)
+{
+        struct update update;
+        struct grant grant;
+        struct lab lab;
+
+        set_up(&lab);
+        update = request(&lab, "foo", 1);
+        update.key_ttl_sec = 3600;
+        add(&update, "10.0.0.1", 3600);
+        assert_int_equal(run(&lab, &update, NULL), DNS_RCODE_NOERROR);
+        update = request(&lab, "foo", 1);
+        update.edns.present = true;
+        update.edns.lease_form = 8;
+        update.edns.lease_sec = 60;
+        update.edns.key_lease_sec = 120;
+        add(&update, "10.0.0.2", 60);
+        {
+                struct name_state *after = NULL;
+                struct effects effects = {};
+
+                assert_int_equal(registry_apply(lab.zone, &update, &lab.now, &after, &lab.decision),
+                                 APPLICATION_CHANGE);
+                grant = registry_grant(lab.zone, &update, after);
+                assert_int_equal(registry_install(lab.zone, "foo", after, &effects, NULL), 0);
+                free(effects.ptrs);
+                update_clear(&update);
+        }
+        assert_int_equal(grant.record_lease_sec, 60);
+        assert_int_equal(grant.key_lease_sec, 3600);
+        assert_int_equal(state_of(&lab, "foo")->key_lease_sec, 3600);
+        /* The same address with a shorter lease has the shorter one, as after a crash. */
+        update = request(&lab, "foo", 1);
+        add(&update, "10.0.0.2", 30);
+        assert_int_equal(run(&lab, &update, NULL), DNS_RCODE_NOERROR);
+        for (unsigned i = 0; i < 2; i++)
+                if (state_of(&lab, "foo")->records[i].address.bytes[3] == 2)
+                        assert_int_equal(state_of(&lab, "foo")->records[i].lease_sec, 30);
+        tear_down(&lab);
+}
+
 static void test_another_key(void **state)
 {
         struct update update;
@@ -273,6 +360,7 @@ static void test_who_may_claim(void **state)
         add(&update, "10.0.0.1", 600);
         assert_int_equal(run(&lab, &update, NULL), DNS_RCODE_NOERROR);
         assert_int_equal(prefix_list_parse_add(&lab.policy.updates_from, "10.0.0.0/8"), 0);
+        lab.policy.updates_from_configured = true;
         update = request(&lab, "foo", 1);
         update.source = parse("192.0.2.1");
         add(&update, "10.0.0.1", 600);
@@ -354,7 +442,7 @@ static void test_leases_are_clamped(void **state)
         add(&update, "10.0.0.2", 1000000);
         add(&update, "10.0.0.3", 600);
         update.key_ttl_sec = 1000000;
-        grant = registry_grant(lab.zone, &update);
+        grant = registry_grant(lab.zone, &update, NULL);
         assert_int_equal(grant.record_lease_sec, 30);
         assert_int_equal(grant.key_lease_sec, 100000);
         assert_int_equal(run(&lab, &update, NULL), DNS_RCODE_NOERROR);
@@ -366,7 +454,7 @@ static void test_leases_are_clamped(void **state)
         update = request(&lab, "bar", 1);
         update.key_ttl_sec = 60;
         add(&update, "10.0.0.1", 1000);
-        grant = registry_grant(lab.zone, &update);
+        grant = registry_grant(lab.zone, &update, NULL);
         assert_int_equal(grant.key_lease_sec, 1000);
         assert_int_equal(run(&lab, &update, NULL), DNS_RCODE_NOERROR);
         assert_true(state_of(&lab, "bar")->key_end_usec == NOW + 1000 * USEC_PER_SEC);
@@ -382,7 +470,7 @@ static void test_leases_are_clamped(void **state)
         update = request(&lab, "foo", 1);
         update.has_key = false;
         add(&update, "10.0.0.1", 60);
-        grant = registry_grant(lab.zone, &update);
+        grant = registry_grant(lab.zone, &update, NULL);
         assert_int_equal(grant.key_lease_sec, 100000);
         update_clear(&update);
 
@@ -393,7 +481,7 @@ static void test_leases_are_clamped(void **state)
         update.edns.lease_sec = 120;
         update.edns.key_lease_sec = 240;
         add(&update, "10.0.0.1", 5);
-        grant = registry_grant(lab.zone, &update);
+        grant = registry_grant(lab.zone, &update, NULL);
         assert_int_equal(grant.record_lease_sec, 120);
         assert_int_equal(grant.key_lease_sec, 240);
         assert_int_equal(run(&lab, &update, NULL), DNS_RCODE_NOERROR);
@@ -443,7 +531,7 @@ static void test_withdrawal_and_release(void **state)
         update.edns.lease_form = 8;
         update.edns.key_lease_sec = 500;
         add(&update, "10.0.0.1", 60);
-        assert_int_equal(registry_grant(lab.zone, &update).record_lease_sec, 0);
+        assert_int_equal(registry_grant(lab.zone, &update, NULL).record_lease_sec, 0);
         assert_int_equal(run(&lab, &update, NULL), 0);
         assert_int_equal(state_of(&lab, "foo")->n_records, 0);
         assert_true(state_of(&lab, "foo")->claimed);
@@ -865,6 +953,8 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_claim_refresh_change),
+                cmocka_unit_test(test_added_and_removed_in_one),
+                cmocka_unit_test(test_told_is_kept),
                 cmocka_unit_test(test_another_key),
                 cmocka_unit_test(test_who_may_claim),
                 cmocka_unit_test(test_reserved_banned_blocked),
