@@ -8,18 +8,21 @@ static void print_value(const struct config_key *key, const void *object, int in
         _cleanup_free_ char *text = NULL;
         size_t length = 0;
         FILE *buffer;
-        bool is_set;
+        bool is_set, given;
 
         buffer = open_memstream(&text, &length);
         if (!buffer)
                 return;
         is_set = key->type->print(key, (const char *) object + key->offset, buffer);
         fclose(buffer);
+        given = key->present_offset > 0 && *(const bool *) ((const char *) object + key->present_offset);
 
         if (key->flags & CONFIG_SECRET)
                 fprintf(out, "%*s# %s: %s\n", indent, "", key->name, is_set ? "(not shown)" : "(not set)");
         else if (is_set)
                 fprintf(out, "%*s%s: %s\n", indent, "", key->name, text);
+        else if (key->kind == CONFIG_LIST && given)
+                fprintf(out, "%*s%s: []\n", indent, "", key->name);
         else
                 fprintf(out, "%*s# %s: (not set)\n", indent, "", key->name);
 }

@@ -21,7 +21,8 @@ struct administration {
 
 static void finish(struct administration *administration, enum admin_result result)
 {
-        administration->done(administration->userdata, result);
+        if (administration->done)
+                administration->done(administration->userdata, result);
         free(administration);
 }
 

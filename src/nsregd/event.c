@@ -232,6 +232,22 @@ void event_upstream_drained(struct manager *manager, const struct upstream *upst
         bus_upstream_changed(manager->bus, upstream);
 }
 
+void event_server_name_claimed(struct manager *manager, const struct dns_name *name,
+                               const struct name_state *state)
+{
+        char fingerprint[DNS_KEY_FINGERPRINT_MAX], keytag[8];
+        struct texts texts;
+        struct log_fields fields = make_fields(&texts, name, &state->source);
+
+        snprintf(keytag, sizeof(keytag), "%u", state->key_tag);
+        fields.keytag = keytag;
+        log_event(LOG_WARNING, MESSAGE_SERVER_NAME_CLAIMED, &fields,
+                  "%s is this registrar's own name, and was claimed by key %s from %s. Its records are taken "
+                  "away and it takes no updates any more.",
+                  fields.name, dns_key_fingerprint(state->key, fingerprint),
+                  fields.source ?: "an unknown address");
+}
+
 void event_not_stored(struct manager *manager, const struct dns_name *name, int error)
 {
         usec_t now = now_usec(CLOCK_MONOTONIC);

@@ -29,5 +29,8 @@ void event_upstream_drifted(struct manager *manager, const struct upstream *upst
                             const struct dns_name *owner);
 void event_upstream_drained(struct manager *manager, const struct upstream *upstream);
 void event_not_stored(struct manager *manager, const struct dns_name *name, int error);
+/* The registrar's own name in a zone was claimed by somebody, when it was not this one's own yet. */
+void event_server_name_claimed(struct manager *manager, const struct dns_name *name,
+                               const struct name_state *state);
 /* Tells what was left out of late; to be called some time after event_changed(). */
 void event_summarize(struct manager *manager);

@@ -4,6 +4,7 @@
 #include <sys/timex.h>
 #include <systemd/sd-daemon.h>
 
+#include "nsregd/admin.h"
 #include "nsregd/capacity.h"
 #include "nsregd/event.h"
 #include "nsregd/import.h"
@@ -44,6 +45,33 @@ struct served_zone *manager_find_zone(struct manager *manager, const struct regi
                 if (manager->zones[i].zone == zone)
                         return &manager->zones[i];
         return NULL;
+}
+
+struct dns_name manager_server_name(const struct manager *manager, const struct registry_zone *zone)
+{
+        struct dns_name name = manager->host_name;
+
+        if (name.length == 0)
+                /* Of a zone whose name is so long that nothing fits below it, nobody can claim anything
+                 * either. */
+                (void) dns_name_prepend("nsreg", 5, &zone->policy->zone, &name);
+        return name;
+}
+
+/* A name that is ours and was claimed when it was not, or before its claim was known to do harm: whoever
+ * looks for the registrar would find its owner. Its records go; since nobody can update a reserved name, its
+ * key lease ends by itself. */
+static void withdraw_claimed_server_names(struct manager *manager)
+{
+        for (struct registry_zone *zone = manager->registry->zones; zone; zone = zone->next) {
+                struct dns_name name = manager_server_name(manager, zone);
+                const struct name_entry *entry = registry_find(zone, &name);
+
+                if (!entry || !entry->state->claimed)
+                        continue;
+                event_server_name_claimed(manager, &name, entry->state);
+                admin_withdraw(manager, &name, NULL, NULL);
+        }
 }
 
 /* --- leases that end --- */
@@ -392,13 +420,13 @@ static void find_server_name(struct manager *manager)
 {
         char host[256];
 
-        manager->server_name = manager->config->server_name;
+        manager->host_name = manager->config->server_name;
         manager->server_port = manager->config->listen_port_given ? manager->config->listen_port : 0;
-        if (manager->server_name.length > 0 || gethostname(host, sizeof(host)) < 0)
+        if (manager->host_name.length > 0 || gethostname(host, sizeof(host)) < 0)
                 return;
         host[sizeof(host) - 1] = '\0';
         if (strchr(host, '.') && !streq(host, "localhost.localdomain"))
-                (void) dns_name_parse(host, &manager->server_name);
+                (void) dns_name_parse(host, &manager->host_name);
 }
 
 static void configure_limits(struct manager *manager)
@@ -470,6 +498,7 @@ static int begin(struct manager *manager)
                 return r;
         }
         publisher_load_done(manager->publisher);
+        withdraw_claimed_server_names(manager);
         hold_keys(manager);
         manager_arm(manager);
         return 0;

@@ -56,8 +56,8 @@ struct manager {
         struct keycache *keycache;
         struct events *events;
         struct bus *bus;
-        struct dns_name server_name; /* length 0: not known */
-        uint16_t server_port;        /* for the SRV answer; 0: the port that was asked */
+        struct dns_name host_name; /* configured, or the machine's full name; length 0: neither */
+        uint16_t server_port;      /* for the SRV answer; 0: the port that was asked */
         bool clock_synchronized;
         usec_t keys_held_until_usec; /* lease clock; 0: not held */
         sd_event_source *deadline_source;
@@ -86,6 +86,9 @@ void manager_stop(struct manager *manager);
 
 struct registry_time manager_time(const struct manager *manager);
 struct served_zone *manager_find_zone(struct manager *manager, const struct registry_zone *zone);
+/* What a zone's SRV, NS and SOA say where the registrar is: nobody can claim it. Not in the zone, as a rule.
+ */
+struct dns_name manager_server_name(const struct manager *manager, const struct registry_zone *zone);
 
 /* To be called after everything that may have moved the earliest end of a lease. */
 void manager_arm(struct manager *manager);

@@ -5,14 +5,12 @@
 #include "dns/edns.h"
 #include "nsregd/manager.h"
 #include "nsregd/query.h"
+#include "nsregd/reply.h"
 
 #define SOA_REFRESH_SEC 3600
 #define SOA_RETRY_SEC   600
 #define SOA_EXPIRE_SEC  86400
 #define OWN_TTL_SEC     60 /* of what nsregd says about itself, and of "there is no such name" */
-
-/* REFUSED to strangers, per second: enough to find a mistake by, not enough to be of use to anybody. */
-#define STRANGERS_PER_SECOND 10
 
 struct query {
         struct manager *manager;
@@ -67,11 +65,7 @@ static bool find_zone(struct query *query)
 
 static struct dns_name server_name(const struct query *query)
 {
-        struct dns_name name = query->manager->server_name;
-
-        if (name.length == 0)
-                (void) dns_name_prepend("nsreg", 5, &query->zone->zone->policy->zone, &name);
-        return name;
+        return manager_server_name(query->manager, query->zone->zone);
 }
 
 static bool asks(const struct query *query, uint16_t type)
@@ -258,13 +252,17 @@ static void answer_forward(struct query *query)
         case OWN_NONE:
                 break;
         }
+        /* Whatever is registered at the registrar's own name is not what it is to be found by. */
+        if (dns_name_equal(name, &server)) {
+                if (query->builtin)
+                        answer_server(query);
+                return;
+        }
         entry = registry_find(query->zone->zone, name);
         if (query->builtin && entry)
                 answer_addresses(query, entry->state);
         else if (entry)
                 query->found = entry->state->n_records > 0;
-        if (query->builtin && !query->found && dns_name_equal(name, &server))
-                answer_server(query);
 }
 
 static void answer_reverse(struct query *query)
@@ -308,19 +306,6 @@ static bool serves_type(const struct query *query)
         if (query->builtin)
                 return true;
         return query->message->question_type == DNS_TYPE_SOA || query->message->question_type == DNS_TYPE_SRV;
-}
-
-static bool stranger_may_be_told(void)
-{
-        static usec_t second_usec;
-        static unsigned n;
-        usec_t now = now_usec(CLOCK_MONOTONIC);
-
-        if (now - second_usec > USEC_PER_SEC) {
-                second_usec = now;
-                n = 0;
-        }
-        return n++ < STRANGERS_PER_SECOND;
 }
 
 static void begin(struct query *query, uint16_t flags, uint8_t *buffer, size_t size)
@@ -382,7 +367,7 @@ ssize_t query_answer(struct manager *manager, const struct dns_message *message,
              !prefix_list_contains(&query.zone->zone->policy->query_nets, &peer->remote)))
                 rcode = DNS_RCODE_REFUSED;
         if (rcode != DNS_RCODE_NOERROR) {
-                if (!stranger_may_be_told() && udp)
+                if (udp && !reply_may_be_short())
                         return 0;
                 begin(&query, (uint16_t) (rcode & 0xf), buffer, size);
                 return finish(&query, &edns, rcode);

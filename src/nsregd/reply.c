@@ -4,6 +4,8 @@
 
 #include "nsregd/reply.h"
 
+#define SHORT_ANSWERS_PER_SECOND 10
+
 static void begin(struct dns_builder *builder, const struct dns_message *request, enum dns_rcode rcode,
                   uint8_t *buffer, size_t size)
 {
@@ -48,6 +50,27 @@ ssize_t reply_refusal(const struct dns_message *request, const struct dns_name *
         }
         n = dns_builder_end(&builder);
         return n < 0 ? 0 : n;
+}
+
+bool reply_may_be_short(void)
+{
+        static usec_t second_usec;
+        static unsigned n;
+        usec_t now = now_usec(CLOCK_MONOTONIC);
+
+        if (now - second_usec > USEC_PER_SEC) {
+                second_usec = now;
+                n = 0;
+        }
+        return n++ < SHORT_ANSWERS_PER_SECOND;
+}
+
+ssize_t reply_short(const struct dns_message *request, enum dns_rcode rcode, uint8_t *buffer, size_t size)
+{
+        struct dns_builder builder;
+
+        begin(&builder, request, rcode, buffer, size);
+        return dns_builder_end(&builder);
 }
 
 /* What was left out is told to those who can read it. */

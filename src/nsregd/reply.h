@@ -13,6 +13,13 @@ ssize_t reply_refusal(const struct dns_message *request, const struct dns_name *
                       const struct dns_edns *edns, const struct decision *decision, uint8_t *buffer,
                       size_t size);
 
+/* Datagrams from strangers, whatever is in them, share one small rate of answers: enough to find a mistake
+ * by, not enough to be of use against anybody whose address was forged. True: this one may have a short one.
+ */
+bool reply_may_be_short(void);
+/* A header and the question as it was asked, so that no answer is longer than what it answers. The size. */
+ssize_t reply_short(const struct dns_message *request, enum dns_rcode rcode, uint8_t *buffer, size_t size);
+
 /* NOERROR: the accepted records in the answer section with the TTL they were granted, the Update Lease option
  * in the form it was asked for. */
 ssize_t reply_granted(const struct dns_message *request, const struct update *update,

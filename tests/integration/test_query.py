@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What nsregd answers itself: about itself, and with the builtin upstream about its zones."""
 
+import os
 import socket
+import time
 
 import dns.edns
 import dns.flags
@@ -182,10 +184,109 @@ def test_strangers_get_little(lab):
 
 
 def test_update_over_udp_is_refused(nsregd):
+    """Without further work and without a text: whoever sent it may be somebody else than it says."""
     client = nsregd.client(ZONE)
-    reply = client.send_udp(client.original("bar", ["10.0.0.1"]))
-    assert reply.rcode == "REFUSED" and "TCP" in reply.text
+    message = client.original("bar", ["10.0.0.1"])
+    reply = eventually(lambda: client.send_udp(message, timeout=0.3), 20, "an answer within the strangers' rate")
+    assert reply.rcode == "REFUSED" and reply.text == "" and len(reply.octets) <= len(message.wire)
     assert not nsregd.addresses(f"bar.{ZONE}")
+
+
+@pytest.mark.parametrize("opcode", (1, 2, 3, 4, 5, 6, 15))
+def test_no_opcode_is_a_reflector(lab, opcode):
+    """A datagram of any opcode gets at most an answer of its own size, and all strangers together a few a second:
+    what comes back is worth no forged address."""
+    nsregd = lab.nsregd(zones={ZONE: {"allowed-nets": NETS}}).start()
+    question = dns.message.make_query(ZONE, "SOA").to_wire()
+    message = question[:2] + bytes([opcode << 3, 0]) + question[4:]
+    count = octets = 0
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
+        peer.connect((nsregd.address, nsregd.port))
+        for _ in range(300):
+            peer.send(message)
+            peer.send(message[:12].ljust(12, b"\0")[:4] + b"\0" * 8)
+        # A friend's question, asked until it got through, is answered behind all of them.
+        deadline = time.monotonic() + 30
+        peer.settimeout(0.5)
+        while True:
+            assert time.monotonic() < deadline
+            try:
+                reply = peer.recv(4096)
+            except socket.timeout:
+                peer.send(dns.message.make_query(f"foo.{ZONE}", "A").to_wire())
+                continue
+            if reply[2] >> 3 & 15 == 0:
+                break
+            assert reply[3] & 15 == (5 if opcode == 5 else 4)
+            assert len(reply) <= len(message)
+            count, octets = count + 1, octets + len(reply)
+    assert 1 <= count <= 40 and octets <= 40 * len(message)
+
+
+HOSTNAME = ["unshare", "--uts", "sh", "-c", 'hostname "$0" && exec "$@"']
+
+
+def own_name(lab, hostname, **settings):
+    """A registrar on a machine with this host name."""
+    nsregd = lab.nsregd(zones={ZONE: {"allowed-nets": NETS, "min-addr-ttl": "1s"}}, **settings)
+    command = nsregd.command
+    nsregd.command = lambda: [*HOSTNAME, hostname, *command()]
+    return nsregd
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="host names of its own need root")
+@pytest.mark.parametrize("hostname, settings, server", (
+    ("box", {}, f"nsreg.{ZONE}"),
+    (f"box.{ZONE}", {}, f"box.{ZONE}"),
+    ("box", {"server_name": f"registrar.{ZONE}"}, f"registrar.{ZONE}"),
+))
+def test_nobody_claims_where_the_registrar_is(lab, hostname, settings, server):
+    """Whatever SRV, NS and SOA say: who owned that name would have all clients."""
+    nsregd = own_name(lab, hostname, **settings).start()
+    srv = nsregd.query(f"_nsreg._tcp.{ZONE}", "SRV")
+    assert data(srv.answer, "SRV") == {f"0 0 {nsregd.port} {server}."}
+    assert data(nsregd.query(ZONE, "NS").answer, "NS") == {f"{server}."}
+    assert data(nsregd.query(ZONE, "SOA").answer, "SOA").pop().startswith(f"{server}. ")
+    reply = nsregd.client(ZONE).claim(server.split(".", 1)[0], ("10.6.6.6", 600))
+    assert reply.rcode == "REFUSED" and "reserved" in reply.text
+    assert nsregd.addresses(server) == {nsregd.address}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="host names of its own need root")
+def test_a_claimed_server_name_is_told_and_not_served(lab):
+    """A name that was claimed while the registrar had another one, and becomes its own."""
+    nsregd = own_name(lab, "box")
+    nsregd.config["server-name"] = f"old.{ZONE}"
+    nsregd.start()
+    thief = nsregd.client(ZONE)
+    assert thief.claim("nsreg", ("10.6.6.6", 600)).rcode == "NOERROR"
+    assert nsregd.addresses(f"nsreg.{ZONE}") == {"10.6.6.6"}
+    nsregd.term()
+    del nsregd.config["server-name"]
+    nsregd.start()
+    nsregd.wait_log(f"nsreg.{ZONE}. is this registrar's own name")
+    assert nsregd.addresses(f"nsreg.{ZONE}") == {nsregd.address}
+    eventually(lambda: not data(nsregd.query("6.6.6.10.in-addr.arpa", "PTR").answer, "PTR"))
+    reply = thief.claim("nsreg", ("10.6.6.7", 600))
+    assert reply.rcode == "REFUSED" and "reserved" in reply.text
+
+
+def test_empty_networks_mean_nobody(lab):
+    """An explicit empty list is none, not the default."""
+    nsregd = lab.nsregd(zones={ZONE: {"allowed-nets": []}, "e.example": {"allowed-nets": NETS, "query-nets": []},
+                               "f.example": {"allowed-nets": NETS, "updates-from": []}}).start()
+    client = nsregd.client(ZONE)
+    reply = client.claim("foo", ("127.0.0.1", 600))
+    assert reply.rcode == "REFUSED" and "allow" in reply.text
+    assert ask(nsregd, ZONE, "SOA", tcp=True).rcode() == dns.rcode.REFUSED  # query-nets is allowed-nets
+    assert nsregd.client("e.example").claim("foo", ("10.0.0.1", 600)).rcode == "NOERROR"
+    assert ask(nsregd, "foo.e.example", "A", tcp=True).rcode() == dns.rcode.REFUSED
+    owner = nsregd.client("f.example")
+    assert owner.claim("foo", ("10.0.0.1", 600)).rcode == "NOERROR"
+    reply = owner.claim("foo", ("10.0.0.2", 600))
+    assert reply.rcode == "REFUSED" and "updates-from" in reply.text
+    status, printed, _ = nsregd.run("--print")
+    assert status == 0 and printed.count(": []") >= 3
 
 
 def test_answer_leaves_from_the_address_that_was_asked(lab):
