@@ -3,8 +3,8 @@
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
-#include <systemd/sd-daemon.h>
 
+#include "config/nsregd-config.h"
 #include "nsregd/import.h"
 #include "nsregd/manager.h"
 #include "nsregd/message-ids.h"
@@ -111,20 +111,14 @@ static int show_config(const struct options *options)
 
 static int on_hangup(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
 {
-        struct manager *manager = userdata;
-
-        (void) sd_notifyf(false, "RELOADING=1\nMONOTONIC_USEC=%llu",
-                          (unsigned long long) now_usec(CLOCK_MONOTONIC));
-        if (manager_reload(manager, NULL) >= 0)
-                log_info("Configuration reloaded.");
-        (void) sd_notify(false, "READY=1");
+        manager_reload(userdata);
         return 0;
 }
 
 static int on_terminate(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
 {
-        (void) sd_notify(false, "STOPPING=1\nSTATUS=Stopping");
-        return manager_begin_stop(userdata);
+        manager_stop(userdata);
+        return 0;
 }
 
 static int run(sd_event *event, const struct options *options)
@@ -153,11 +147,8 @@ static int run(sd_event *event, const struct options *options)
         if (r < 0)
                 return r;
 
-        (void) sd_notify(false, "READY=1");
-        manager_update_status(manager);
+        manager_ready(manager);
         r = sd_event_loop(event);
-        (void) sd_notify(false, "STOPPING=1\nSTATUS=Storing leases");
-        manager_stop(manager);
         return r > 0 ? -EIO : r;
 }
 

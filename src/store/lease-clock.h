@@ -50,3 +50,11 @@ static inline usec_t lease_clock_at(const struct lease_clock *clock, usec_t boot
 {
         return boottime_usec + clock->offset_usec;
 }
+
+/* When, by CLOCK_BOOTTIME, the lease clock is there; 0: before this boot, so in the past. */
+static inline usec_t lease_clock_to_boottime(const struct lease_clock *clock, usec_t lease_usec)
+{
+        int64_t boottime_usec = (int64_t) (lease_usec - clock->offset_usec);
+
+        return boottime_usec < 0 ? 0 : (usec_t) boottime_usec;
+}

@@ -22,6 +22,7 @@ enum job_kind {
         JOB_PUT_UNIT,
         JOB_DELETE_UNIT,
         JOB_PUT_SERIAL,
+        JOB_READ_PAGE,
         JOB_HEARTBEAT, /* every batch writes one; this makes a batch */
 };
 
@@ -38,8 +39,8 @@ struct job {
         struct rrset set;
         uint32_t serial;
         int error;
-        store_done done;
-        void *userdata;
+        struct waiter *waiter; /* slot */
+        struct store_page *page;
 };
 STAILQ_HEAD(job_list, job);
 
@@ -74,6 +75,7 @@ struct store {
         struct heartbeat heartbeat; /* of the batch */
         bool quit;
 
+        struct waiter heartbeat_waiter;
         struct store_statistics statistics;
         usec_t commit_usec; /* under lock */
 };
@@ -82,6 +84,8 @@ static struct job *job_free(struct job *job)
 {
         if (!job)
                 return NULL;
+        if (job->waiter)
+                waiter_clear(job->waiter);
         name_state_free(job->state);
         free(job->upstream);
         rrset_clear(&job->set);
@@ -232,6 +236,51 @@ int store_load_serials(struct store *store, const struct store_loader *loader, v
 
 /* --- the thread --- */
 
+static struct job *job_new(enum job_kind kind, const struct dns_name *name);
+static int add_waited(struct store *store, struct job *job, struct waiter *waiter, waiter_done done);
+
+static int collect_name(void *userdata, const struct dns_name *zone, const char *label,
+                        struct name_state *state)
+{
+        struct store_page *page = userdata;
+
+        if (!dns_name_equal(zone, &page->zone) || strcmp(label, page->after) <= 0 ||
+            page->n_names == STORE_PAGE_MAX) {
+                page->is_last &= page->n_names < STORE_PAGE_MAX;
+                name_state_free(state);
+                return 0;
+        }
+        strcpy(page->names[page->n_names].label, label);
+        page->names[page->n_names++].state = state;
+        return 0;
+}
+
+static int read_page(struct database *database, struct store_page *page)
+{
+        static const struct store_loader loader = { .name = collect_name };
+
+        page->n_names = 0;
+        page->is_last = true;
+        return database_load_names(database, 0, &loader, page, NULL);
+}
+
+int store_read_page(struct store *store, struct store_page *page, waiter_done done)
+{
+        struct job *job = job_new(JOB_READ_PAGE, NULL);
+
+        if (!job)
+                return -ENOMEM;
+        job->page = page;
+        return add_waited(store, job, &page->waiter, done);
+}
+
+void store_page_clear(struct store_page *page)
+{
+        for (unsigned i = 0; i < page->n_names; i++)
+                name_state_free(page->names[i].state);
+        page->n_names = 0;
+}
+
 static int write_job(struct database *database, const struct job *job)
 {
         switch (job->kind) {
@@ -244,6 +293,8 @@ static int write_job(struct database *database, const struct job *job)
                 return database_delete_unit(database, job->upstream, job->unit_kind, &job->name);
         case JOB_PUT_SERIAL:
                 return database_put_serial(database, &job->name, job->serial);
+        case JOB_READ_PAGE:
+                return read_page(database, job->page);
         case JOB_HEARTBEAT:
                 return 0;
         }
@@ -369,8 +420,7 @@ static int complete(struct store *store)
                         r = job->error;
                 } else
                         store->statistics.changes++;
-                if (job->done)
-                        job->done(job->userdata, job->error);
+                waiter_tell(&job->waiter, job->error);
                 job_free(job);
         }
         return r;
@@ -398,7 +448,16 @@ static int add_job(struct store *store, struct job *job)
         return 0;
 }
 
-static struct job *job_new(enum job_kind kind, const struct dns_name *name, store_done done, void *userdata)
+static int add_waited(struct store *store, struct job *job, struct waiter *waiter, waiter_done done)
+{
+        int r = add_job(store, job);
+
+        if (r >= 0 && waiter)
+                waiter_attach(waiter, &job->waiter, done);
+        return r;
+}
+
+static struct job *job_new(enum job_kind kind, const struct dns_name *name)
 {
         struct job *job = calloc(1, sizeof(*job));
 
@@ -407,15 +466,13 @@ static struct job *job_new(enum job_kind kind, const struct dns_name *name, stor
         job->kind = kind;
         if (name)
                 job->name = *name;
-        job->done = done;
-        job->userdata = userdata;
         return job;
 }
 
 int store_put_name(struct store *store, const struct dns_name *zone, const char *label,
-                   const struct name_state *state, store_done done, void *userdata)
+                   const struct name_state *state, struct waiter *waiter, waiter_done done)
 {
-        _cleanup_(job_freep) struct job *job = job_new(JOB_PUT_NAME, zone, done, userdata);
+        _cleanup_(job_freep) struct job *job = job_new(JOB_PUT_NAME, zone);
 
         if (!job)
                 return -ENOMEM;
@@ -423,14 +480,14 @@ int store_put_name(struct store *store, const struct dns_name *zone, const char 
         job->state = name_state_copy(state);
         if (!job->state)
                 return -ENOMEM;
-        return add_job(store, TAKE_PTR(job));
+        return add_waited(store, TAKE_PTR(job), waiter, done);
 }
 
 int store_put_unit(struct store *store, const char *upstream, enum unit_kind kind,
-                   const struct dns_name *owner, enum row_state row, const struct rrset *set, store_done done,
-                   void *userdata)
+                   const struct dns_name *owner, enum row_state row, const struct rrset *set,
+                   struct waiter *waiter, waiter_done done)
 {
-        _cleanup_(job_freep) struct job *job = job_new(JOB_PUT_UNIT, owner, done, userdata);
+        _cleanup_(job_freep) struct job *job = job_new(JOB_PUT_UNIT, owner);
 
         if (!job)
                 return -ENOMEM;
@@ -439,13 +496,13 @@ int store_put_unit(struct store *store, const char *upstream, enum unit_kind kin
         job->upstream = strdup(upstream);
         if (!job->upstream || rrset_copy(&job->set, set) < 0)
                 return -ENOMEM;
-        return add_job(store, TAKE_PTR(job));
+        return add_waited(store, TAKE_PTR(job), waiter, done);
 }
 
 int store_delete_unit(struct store *store, const char *upstream, enum unit_kind kind,
                       const struct dns_name *owner)
 {
-        _cleanup_(job_freep) struct job *job = job_new(JOB_DELETE_UNIT, owner, NULL, NULL);
+        _cleanup_(job_freep) struct job *job = job_new(JOB_DELETE_UNIT, owner);
 
         if (!job)
                 return -ENOMEM;
@@ -456,19 +513,20 @@ int store_delete_unit(struct store *store, const char *upstream, enum unit_kind 
         return add_job(store, TAKE_PTR(job));
 }
 
-int store_put_serial(struct store *store, const struct dns_name *zone, uint32_t serial)
+int store_put_serial(struct store *store, const struct dns_name *zone, uint32_t serial, struct waiter *waiter,
+                     waiter_done done)
 {
-        struct job *job = job_new(JOB_PUT_SERIAL, zone, NULL, NULL);
+        struct job *job = job_new(JOB_PUT_SERIAL, zone);
 
         if (!job)
                 return -ENOMEM;
         job->serial = serial;
-        return add_job(store, job);
+        return add_waited(store, job, waiter, done);
 }
 
-static void on_heartbeat_written(void *userdata, int error)
+static void on_heartbeat_written(struct waiter *waiter, int error)
 {
-        struct store *store = userdata;
+        struct store *store = container_of(waiter, struct store, heartbeat_waiter);
 
         /* The next refresh tries again. */
         if (error < 0)
@@ -481,13 +539,14 @@ void store_note_refresh(struct store *store)
         struct job *job;
 
         store->stamp->lease_usec = now;
-        if (now + HEARTBEAT_COVERS_USEC / 3 < store->covered_usec)
+        if (now + HEARTBEAT_COVERS_USEC / 3 < store->covered_usec ||
+            waiter_is_waiting(&store->heartbeat_waiter))
                 return;
-        job = job_new(JOB_HEARTBEAT, NULL, on_heartbeat_written, store);
+        job = job_new(JOB_HEARTBEAT, NULL);
         if (!job)
                 return;
         store->covered_usec = now + HEARTBEAT_COVERS_USEC;
-        (void) add_job(store, job);
+        (void) add_waited(store, job, &store->heartbeat_waiter, on_heartbeat_written);
 }
 
 static int write_heartbeat(struct store *store)

@@ -15,11 +15,9 @@
 #include "registry/plan.h"
 #include "registry/state.h"
 #include "store/lease-clock.h"
+#include "util/waiter.h"
 
 struct store;
-
-/* error 0 or -errno (-ENOSPC, -EIO): nothing of this change is stored. */
-typedef void (*store_done)(void *userdata, int error);
 
 /* Opens or makes "directory"/registry.db, exclusively. 0 or -errno: -EBUSY (another process has it), -EBADMSG
  * (corrupt), -EPROTONOSUPPORT (made by a newer version), -EIO, ...; "*why" is owned by the caller. It is
@@ -52,15 +50,41 @@ int store_load_serials(struct store *store, const struct store_loader *loader, v
 /* Starts the thread. 0 or -errno. */
 int store_start(struct store *store);
 
-/* Changes; all are copied. An empty state deletes the name. "done" may be NULL. 0 or -ENOMEM. */
+/* Changes; all are copied. An empty state deletes the name. The waiter is told 0, or -errno (-ENOSPC, -EIO):
+ * nothing of this change is stored. NULL: what is handed over behind it, in the same transaction, is waited
+ * for. 0 or -ENOMEM; then nobody is told. */
 int store_put_name(struct store *store, const struct dns_name *zone, const char *label,
-                   const struct name_state *state, store_done done, void *userdata);
+                   const struct name_state *state, struct waiter *waiter, waiter_done done);
 int store_put_unit(struct store *store, const char *upstream, enum unit_kind kind,
-                   const struct dns_name *owner, enum row_state row, const struct rrset *set, store_done done,
-                   void *userdata);
+                   const struct dns_name *owner, enum row_state row, const struct rrset *set,
+                   struct waiter *waiter, waiter_done done);
 int store_delete_unit(struct store *store, const char *upstream, enum unit_kind kind,
                       const struct dns_name *owner);
-int store_put_serial(struct store *store, const struct dns_name *zone, uint32_t serial);
+int store_put_serial(struct store *store, const struct dns_name *zone, uint32_t serial, struct waiter *waiter,
+                     waiter_done done);
+
+/* --- reading while everything runs --- */
+
+#define STORE_PAGE_MAX 500
+
+struct stored_name {
+        char label[DNS_LABEL_MAX + 1];
+        struct name_state *state; /* owned, but may be taken */
+};
+
+/* Embedded in whoever reads. Begin with the zone and an empty "after"; to go on, put the last label there. */
+struct store_page {
+        struct waiter waiter; /* attached to the store while it reads */
+        struct dns_name zone;
+        char after[DNS_LABEL_MAX + 1];
+        bool is_last;
+        unsigned n_names;
+        struct stored_name names[STORE_PAGE_MAX];
+};
+/* The thread reads behind everything appended so far; told when the names are there. */
+int store_read_page(struct store *store, struct store_page *page, waiter_done done);
+/* Names that were not taken are freed. Not while it is waiting: clear the waiter first. */
+void store_page_clear(struct store_page *page);
 
 /* A lease was refreshed in memory. Cheap: it writes a word that outlives the process, and every few seconds
  * lets a heartbeat be written that covers the next ones. */
