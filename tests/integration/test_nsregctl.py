@@ -12,7 +12,7 @@ import termios
 
 import pytest
 
-from lab import Process, eventually, program
+from lab import Process, eventually, never, program
 from lab.bus import NOBODY
 
 ZONE = "d.example"
@@ -184,6 +184,17 @@ def test_reload(control):
     error = control.fails("reload")
     assert "nsregd.yaml:3:" in error and "max-addr-ttl" in error
     assert control.nsregd.alive(ZONE)
+
+
+def test_a_reload_takes_its_time(control):
+    """No bus's time-out comes between a slow daemon and its verdict."""
+    control.nsregd.pause()
+    slow = Process("nsregctl-reload", control.lab.subdirectory("reload"), [program("nsregctl"), "reload"],
+                   {**control.bus.environment, "SYSTEMD_BUS_TIMEOUT": "1s"})
+    control.lab.keep(slow).spawn()
+    never(lambda: not slow.running, 2)
+    control.nsregd.resume()
+    assert slow.wait() == 0, slow.log()
 
 
 @pytest.mark.parametrize("form", ["table", "json"])

@@ -174,6 +174,51 @@ def test_tsig_key_as_a_credential(container, lab):
     assert done.returncode != 0
 
 
+def documented_credential():
+    """The drop-in that nsregd(8) shows, and the file it is about."""
+    with open(os.path.join(os.environ["NSREG_SOURCE"], "man", "nsregd.8"), encoding="ascii") as page:
+        text = page.read().split(".Pa /etc/systemd/system/nsregd.service.d/key.conf", 1)[1]
+    text = text.split(".Bd -literal -offset indent\n", 1)[1].split(".Ed", 1)[0]
+    return text, text.partition("LoadCredential=")[2].strip().partition(":")
+
+
+def test_reload_with_a_credential_has_a_verdict(container, lab):
+    """The daemon alone has the credential: whatever else reads the configuration finds it lacking."""
+    named = lab.named(ZONE).start()
+    upstream = named.upstream(ZONE)
+    for name in ("tsig-name", "tsig-secret", "tsig-algorithm"):
+        del upstream[name]
+    drop_in, (upstream["tsig-key-file"], _, path) = documented_credential()
+    container.write(path, named.key.bind_text(), 0o600)
+    container.drop_in("nsregd.service", drop_in, "key")
+    registrar(container, upstreams=[upstream])
+    container.systemctl("start", "nsregd.service")
+    pid = container.property("nsregd.service", "MainPID")
+
+    zone = {**CONFIG["zones"][ZONE], "upstreams": [upstream]}
+    container.write("/etc/nsregd/nsregd.yaml", {"zones": {ZONE: zone, "second.example": {}}})
+    container.systemctl("reload", "nsregd.service")
+    assert "2 zones" in container.property("nsregd.service", "StatusText")
+
+    container.write("/etc/nsregd/nsregd.yaml", {"zones": {ZONE: {**zone, "max-adr-ttl": "1h"}}})
+    done = container.run("systemctl", "reload", "nsregd.service", check=False)
+    assert done.returncode != 0
+    assert container.wait_journal("-u", "nsregd.service", "_COMM=nsregctl", "-g", "did you mean")
+    assert "2 zones" in container.property("nsregd.service", "StatusText")
+    assert container.property("nsregd.service", "MainPID") == pid
+    assert client().claim("printer", "10.0.0.1").rcode == "NOERROR"
+    assert named.addresses(f"printer.{ZONE}") == {"10.0.0.1"}
+
+
+def test_reload_is_for_whoever_may(container):
+    """The service's own user may, as the reload of its unit runs; others may not, whatever polkit is asked."""
+    registrar(container)
+    container.systemctl("start", "nsregd.service")
+    user = container.run("id", "-u", "nsregd").stdout.strip()
+    container.run("nsregctl", "reload", user=user)
+    assert container.run("nsregctl", "reload", user=NOBODY, check=False).returncode == 1
+
+
 def test_it_starts_after_a_power_cut(container):
     owner = claimed(container)
     os.kill(container.main_pid("nsregd.service"), 9)

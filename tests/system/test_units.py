@@ -66,6 +66,12 @@ def test_the_registrar_can_ask_about_the_clock(container):
     assert int(entry["MESSAGE"].split()[2]) >= 0, entry["MESSAGE"]
 
 
+@pytest.mark.parametrize("unit", SERVICES)
+def test_readiness_is_told_in_one_way(container, unit):
+    container.boot()
+    assert container.property(unit, "Type") == "notify"
+
+
 def test_preset(container):
     container.boot()
     container.systemctl("preset", *UNITS[:1], *SERVICES)
