@@ -3,13 +3,14 @@
 
 import json
 import os
+import socket
 
 import pytest
 
 from lab import eventually
 from lab.container import NOBODY
 
-from home import CONFIG, REGISTRY, ZONE, addresses, client, registrar
+from home import CONFIG, PORT, REGISTRY, ZONE, addresses, client, registrar
 
 OBJECT = "/org/nsreg/Registry1/name/printer_2ehome_2eexample"
 SCRIPT = os.path.join(os.environ.get("NSREG_SOURCE", ""), "units", "after-install.sh")
@@ -152,11 +153,41 @@ def test_the_bus_comes_late_and_goes(container):
     assert container.property("nsregd.service", "MainPID") == pid
 
 
-def test_a_call_on_the_bus_starts_the_registrar(container):
+# What a person types, a script calls, and a shell asks when somebody presses the tabulator key.
+LOOKS = [
+    ["nsregctl", "list"],
+    ["nsregctl", "show", f"printer.{ZONE}"],
+    ["nsregctl", "statistics"],
+    ["nsregctl", "status"],
+    ["bash", "-c", "source /usr/share/bash-completion/completions/nsregctl; COMP_WORDS=(nsregctl show p); COMP_CWORD=2;"
+                   " _nsregctl"],
+]
+CALL = ["busctl", "call", *REGISTRY[:2], "org.freedesktop.DBus.Properties", "Get", "ss", REGISTRY[2], "Version"]
+
+
+def test_nobody_starts_a_registrar_that_is_not_enabled(container):
+    container.write("/etc/nsregd/nsregd.yaml", CONFIG)
+    container.boot()
+    for words in [*LOOKS, CALL]:
+        container.run(*words, user=NOBODY, check=False)
+        container.run(*words, check=False)
+    for unit in ("nsregd.service", "nsregd.socket"):
+        assert container.property(unit, "ActiveState") == "inactive"
+        assert container.property(unit, "InactiveExitTimestamp") == ""
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", PORT), timeout=10)
+    done = container.run("nsregctl", "list", user=NOBODY, check=False)
+    assert done.returncode == 1 and "systemctl start nsregd.socket" in done.stderr
+
+
+def test_a_call_on_the_bus_starts_an_enabled_registrar(container):
     registrar(container)
-    assert not container.is_active("nsregd.service")
-    assert "0 names" in container.run("nsregctl", "list").stdout
+    for words in LOOKS:
+        container.run(*words, check=False)
+        assert not container.is_active("nsregd.service")
+    assert container.run(*CALL, user=NOBODY).stdout.startswith("v s ")
     assert container.is_active("nsregd.service")
+    assert "0 names" in container.run("nsregctl", "list").stdout
 
 
 def test_tsig_key_as_a_credential(container, lab):

@@ -72,6 +72,17 @@ def test_readiness_is_told_in_one_way(container, unit):
     assert container.property(unit, "Type") == "notify"
 
 
+def test_the_socket_brings_its_service_to_every_boot(container):
+    registrar(container)
+    assert container.systemctl("is-enabled", "nsregd.service").strip() == "enabled"
+    assert not container.is_active("nsregd.service")
+    container.off()
+    container.boot()
+    assert container.is_active("nsregd.service")
+    container.systemctl("disable", "nsregd.socket")
+    assert container.run("systemctl", "is-enabled", "nsregd.service", check=False).stdout.strip() == "disabled"
+
+
 def test_preset(container):
     container.boot()
     container.systemctl("preset", *UNITS[:1], *SERVICES)
