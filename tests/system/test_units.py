@@ -205,6 +205,80 @@ def test_broken_configuration_does_not_cost_the_socket(container):
     assert container.is_active("nsregd.service")
 
 
+def readable(container, path):
+    return container.run("setpriv", "--reuid=nsregd", "--regid=nsregd", "--init-groups", "cat", path,
+                         check=False).returncode == 0
+
+
+def test_what_root_can_read_and_the_service_cannot(container):
+    upstream = {"type": "nsupdate", "hostname": "127.0.0.1", "zone": "home.example", "tsig-key-file":
+                "/etc/nsregd/keys/dns.key"}
+    key = 'key "k" { algorithm hmac-sha256; secret "bm90IGEgc2VjcmV0IGF0IGFsbA=="; };\n'
+    container.write("/etc/nsregd/nsregd.yaml", {"zones": {"home.example": {"upstreams": [upstream]}}})
+    container.write("/etc/nsregd/keys/dns.key", key, 0o600)
+    os.chmod(container.path("/etc/nsregd/keys"), 0o700)
+    os.chmod(container.path("/etc/nsregd/nsregd.yaml"), 0o600)
+    container.boot()
+
+    # Each complaint says what to type; typing it is all that it takes.
+    obstacles = []
+    for _ in range(10):
+        done = container.run("nsregd", "--check-config", check=False)
+        if done.returncode == 0:
+            break
+        assert done.returncode == 1
+        for line in done.stderr.splitlines():
+            told, _, typed = line.rpartition(" Type: ")
+            assert "user nsregd cannot read" in told, line
+            obstacles.append(typed.split()[2])
+            container.run("sh", "-c", typed)
+    assert done.returncode == 0 and done.stderr == ""
+    assert sorted(set(obstacles)) == ["/etc/nsregd/keys", "/etc/nsregd/keys/dns.key", "/etc/nsregd/nsregd.yaml"]
+    assert readable(container, "/etc/nsregd/keys/dns.key")
+    container.systemctl("start", "nsregd.service")
+
+    # Out of sight of the service, whoever may read it.
+    upstream["tsig-key-file"] = "/home/dns.key"
+    container.write("/home/dns.key", key, 0o644)
+    container.write("/etc/nsregd/nsregd.yaml", {"zones": {"home.example": {"upstreams": [upstream]}}})
+    done = container.run("nsregd", "--check-config", check=False)
+    assert done.returncode == 1 and "/home/dns.key" in done.stderr
+    # A way through a symbolic link, a closed drop-in directory.
+    container.run("sh", "-c", "mv /home/dns.key /etc/nsregd && mkdir -m 700 /etc/closed &&"
+                  " mv /etc/nsregd/dns.key /etc/closed && ln -s /etc/closed/dns.key /etc/nsregd/dns.key")
+    upstream["tsig-key-file"] = "/etc/nsregd/dns.key"
+    container.write("/etc/nsregd/nsregd.yaml", {"zones": {"home.example": {"upstreams": [upstream]}}})
+    done = container.run("nsregd", "--check-config", check=False)
+    assert done.returncode == 1 and "chgrp nsregd /etc/closed &&" in done.stderr
+    container.run("sh", "-c", "chgrp bind /etc/closed && chmod 750 /etc/closed")
+    done = container.run("nsregd", "--check-config", check=False)
+    typed = done.stderr.strip().rpartition(" Type: ")[2]
+    assert typed == "usermod -a -G bind nsregd"
+    container.run("sh", "-c", typed)
+    assert container.run("nsregd", "--check-config").stderr == ""
+    container.run("mkdir", "-m", "700", "/etc/nsregd/nsregd.yaml.d")
+    done = container.run("nsregd", "--check-config", check=False)
+    assert done.returncode == 1 and "nsregd.yaml.d" in done.stderr
+
+
+def test_the_check_without_the_services_user(container):
+    container.write("/etc/nsregd/nsregd.yaml", CONFIG, 0o600)
+    for path in ("/etc/passwd", "/etc/group"):
+        container.write(path, "".join(line for line in container.read(path).splitlines(True)
+                                      if not line.startswith("nsregd:")))
+    container.write("/usr/lib/sysusers.d/nsreg.conf", "")
+    container.boot()
+    done = container.run("nsregd", "--check-config")
+    assert "no user nsregd" in done.stderr and len(done.stderr.splitlines()) == 1
+
+
+def test_its_directory_is_for_the_service_to_read(container):
+    container.write("/etc/nsregd/tsig.key", "", 0o600)
+    container.boot()
+    assert container.run("stat", "-c", "%a %U %G", "/etc/nsregd").stdout.strip() == "750 root nsregd"
+    assert container.run("stat", "-c", "%a %U %G", "/etc/nsregd/tsig.key").stdout.strip() == "640 root nsregd"
+
+
 def test_without_any_configuration(container):
     container.boot()
     container.systemctl("enable", "--now", "nsregd.socket", "nsregd.service")
