@@ -8,7 +8,7 @@ import pytest
 
 from lab import eventually
 
-from home import network, no_network
+from home import CLIENT, network, no_network
 
 ADDRESSES = ("192.168.0.1", "192.168.0.7", "192.168.0.53")
 
@@ -99,3 +99,17 @@ def test_own_name_server(container):
     # Nobody else has seen the key.
     for directory in ("/etc/nsregd", "/etc/bind"):
         assert container.run("cat", f"{directory}/tsig.key", user=65534, check=False).returncode != 0
+
+
+def test_the_command_and_the_service_are_one_device(container):
+    """The command line's claim is the service's: same key, same name."""
+    container.boot()
+    before = section(*QUICK).split("and for good with", 1)
+    follow(container, before[0])
+    claimed = container.run("nsregctl", "--json=short", "show", "lamp.home.arpa").stdout
+    fingerprint = re.search(r'"key_fingerprint":"([^"]+)"', claimed).group(1)
+    follow(container, "and for good with" + before[1])
+    assert fingerprint == container.run("busctl", "get-property", *CLIENT, "KeyFingerprint").stdout.split('"')[1]
+    shown = container.run("nsregctl", "--json=short", "show", "lamp.home.arpa").stdout
+    assert f'"key_fingerprint":"{fingerprint}"' in shown
+    assert [entry for entry in container.journal("-u", "nsregc.service") if "refused" in str(entry["MESSAGE"])] == []
