@@ -528,6 +528,7 @@ struct nsregd_config *nsregd_config_free(struct nsregd_config *config)
         prefix_list_clear(&config->limits.exempt_nets);
         free(config->listen_addr);
         free(config->data_dir);
+        string_list_clear(&config->files);
         free(config);
         return NULL;
 }
@@ -543,6 +544,11 @@ static int decode(const struct config_document *document, struct nsregd_config *
         r = config_decode(&nsregd_config_table, document, config, error);
         if (r < 0)
                 return r;
+        for (const struct config_source *source = document->sources; source; source = source->next) {
+                r = string_list_add(&config->files, source->path);
+                if (r < 0)
+                        return r;
+        }
         config->found = document->sources != NULL;
         config->is_empty = !document->root;
         *ret = TAKE_PTR(config);

@@ -8,6 +8,7 @@
 #include "nsregd/import.h"
 #include "nsregd/manager.h"
 #include "nsregd/message-ids.h"
+#include "nsregd/service-user.h"
 #include "util/log.h"
 
 struct options {
@@ -101,10 +102,12 @@ static int show_config(const struct options *options)
         if (r < 0) {
                 struct log_fields fields = { .reason = error.text };
 
-                /* Also what a reload of the service says, before it comes to the daemon. */
                 log_event(LOG_ERR, MESSAGE_CONFIGURATION_REJECTED, &fields, "%s", error.text ?: strerror(-r));
         } else if (options->print)
                 nsregd_config_print(config, stdout);
+        /* Another file is no service's. */
+        if (r >= 0 && options->check_config && !options->config_path && geteuid() == 0)
+                r = service_user_check(config);
         config_error_clear(&error);
         return r;
 }
