@@ -39,7 +39,7 @@ uint64_t bus_real_usec(const struct manager *manager, usec_t lease_usec)
 {
         struct registry_time now = manager_time(manager);
 
-        return now.real_usec + lease_usec - now.lease_usec;
+        return lease_to_real(lease_usec, &now);
 }
 
 bool bus_is_published(const struct name_entry *entry)

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 #include <bsd/sys/queue.h>
-#include <sys/timex.h>
 #include <systemd/sd-daemon.h>
 
 #include "nsregd/admin.h"
 #include "nsregd/capacity.h"
 #include "nsregd/event.h"
+#include "nsregd/hold.h"
 #include "nsregd/import.h"
 #include "nsregd/listener.h"
 #include "nsregd/load.h"
@@ -28,8 +28,6 @@
 #define STOP_TIMEOUT_USEC (20 * USEC_PER_SEC)
 
 #define KEYCACHE_SIZE 16384
-
-#define CLOCK_CHECK_USEC (30 * USEC_PER_SEC)
 
 struct registry_time manager_time(const struct manager *manager)
 {
@@ -84,9 +82,8 @@ void manager_arm(struct manager *manager)
                 (void) sd_event_source_set_enabled(manager->deadline_source, SD_EVENT_OFF);
                 return;
         }
-        /* The lease clock runs with CLOCK_BOOTTIME, a constant apart. */
         (void) sd_event_source_set_time(manager->deadline_source,
-                                        deadline - store_clock(manager->store)->offset_usec);
+                                        lease_clock_to_boottime(store_clock(manager->store), deadline));
         (void) sd_event_source_set_enabled(manager->deadline_source, SD_EVENT_ONESHOT);
 }
 
@@ -110,6 +107,7 @@ static int on_deadline(sd_event_source *source, uint64_t usec, void *userdata)
         struct registry_time now = manager_time(manager);
         struct name_entry *entry;
 
+        hold_look(manager->hold);
         for (unsigned i = 0;
              i < DUE_PER_TURN && (entry = registry_next_due(manager->registry, now.lease_usec)); i++)
                 expire(manager, entry, &now);
@@ -405,7 +403,11 @@ static int open_store(struct manager *manager)
         r = directory_ensure(directory, 0700);
         if (r >= 0)
                 r = store_open(manager->event, directory, getenv("RUNTIME_DIRECTORY"), &manager->store, &why);
-        if (r == -EBUSY)
+        if (r == -ENODATA)
+                log_error("This machine's boot id is not known: /proc/sys/kernel/random/boot_id cannot be "
+                          "read. Where a service must not see it, its unit passes it: "
+                          "Environment=NSREG_BOOT_ID=%%b.");
+        else if (r == -EBUSY)
                 log_error("The database %s/registry.db is in use: another nsregd runs on it.", directory);
         else if (r < 0)
                 log_error("Cannot open the database %s/registry.db: %s. It was left as it is; if it is "
@@ -439,40 +441,6 @@ static void configure_limits(struct manager *manager)
         quota_configure(manager->quota, limits, verifications);
 }
 
-/* After a reboot with a clock that cannot be believed, ownership is not lost by time: not before the clock is
- * synchronized, or a day has passed. A machine whose clock nobody synchronizes is believed as long as its
- * clock goes forward. */
-static void hold_keys(struct manager *manager)
-{
-        const struct lease_clock *clock = store_clock(manager->store);
-        struct lease_clock_now now;
-
-        lease_clock_read_now(&now);
-        manager->clock_synchronized = now.synchronized || !clock->doubtful;
-        if (manager->clock_synchronized)
-                manager->keys_held_until_usec = 0;
-        else if (manager->keys_held_until_usec == 0) {
-                manager->keys_held_until_usec = lease_clock_at(clock, now.boottime_usec) + KEYS_HELD_USEC;
-                log_warning("This machine's clock is behind where it was, or far ahead and not synchronized: "
-                            "no key "
-                            "lease ends for a day, or until it is synchronized.");
-        }
-        registry_hold_keys(manager->registry, manager->keys_held_until_usec);
-        if (manager->clock_synchronized)
-                return;
-        (void) sd_event_source_set_time_relative(manager->clock_source, CLOCK_CHECK_USEC);
-        (void) sd_event_source_set_enabled(manager->clock_source, SD_EVENT_ONESHOT);
-}
-
-static int on_clock(sd_event_source *source, uint64_t usec, void *userdata)
-{
-        struct manager *manager = userdata;
-
-        hold_keys(manager);
-        manager_arm(manager);
-        return 0;
-}
-
 static int open_sockets(struct manager *manager)
 {
         struct stream_limits limits = stream_limits(&manager->config->limits);
@@ -499,7 +467,7 @@ static int begin(struct manager *manager)
         }
         publisher_load_done(manager->publisher);
         withdraw_claimed_server_names(manager);
-        hold_keys(manager);
+        hold_begin(manager->hold);
         manager_arm(manager);
         return 0;
 }
@@ -534,11 +502,6 @@ int manager_new(sd_event *event, const char *config_path, struct manager **ret)
         if (r >= 0)
                 r = sd_event_source_set_enabled(manager->deadline_source, SD_EVENT_OFF);
         if (r >= 0)
-                r = sd_event_add_time(event, &manager->clock_source, CLOCK_BOOTTIME, 0, USEC_PER_SEC,
-                                      on_clock, manager);
-        if (r >= 0)
-                r = sd_event_source_set_enabled(manager->clock_source, SD_EVENT_OFF);
-        if (r >= 0)
                 r = sd_event_add_time(event, &manager->status_source, CLOCK_MONOTONIC, 0, 100 * USEC_PER_MSEC,
                                       on_status, manager);
         if (r >= 0)
@@ -558,6 +521,9 @@ int manager_new(sd_event *event, const char *config_path, struct manager **ret)
         r = open_store(manager);
         if (r < 0)
                 return r;
+        manager->hold = hold_new(manager);
+        if (!manager->hold)
+                return log_oom();
         r = load_state(manager);
         if (r < 0)
                 return r;
@@ -596,7 +562,7 @@ struct manager *manager_free(struct manager *manager)
         stream_set_free(manager->streams);
         udp_server_free(manager->datagrams);
         store_free(manager->store);
-        sd_event_source_disable_unref(manager->clock_source);
+        hold_free(manager->hold);
         sd_event_source_disable_unref(manager->deadline_source);
         sd_event_source_disable_unref(manager->stop_source);
         sd_event_source_disable_unref(manager->status_source);

@@ -12,6 +12,7 @@
 #include "nsregd/bus.h"
 #include "nsregd/change.h"
 #include "nsregd/event.h"
+#include "nsregd/hold.h"
 #include "nsregd/keycache.h"
 #include "registry/quota.h"
 #include "registry/registry.h"
@@ -55,13 +56,12 @@ struct manager {
         struct changes *changes;
         struct keycache *keycache;
         struct events *events;
+        struct hold *hold;
         struct bus *bus;
         struct dns_name host_name; /* configured, or the machine's full name; length 0: neither */
         uint16_t server_port;      /* for the SRV answer; 0: the port that was asked */
         bool clock_synchronized;
-        usec_t keys_held_until_usec; /* lease clock; 0: not held */
         sd_event_source *deadline_source;
-        sd_event_source *clock_source;
         sd_event_source *stop_source;
         unsigned n_left_over; /* units at upstreams that are configured no more */
         sd_event_source *status_source;

@@ -4,6 +4,9 @@
 
 #include "registry/registry.h"
 
+/* Entries whose end is over and held that are put off in one call: a turn of the loop stays short. */
+#define PUT_OFF_MAX 1000
+
 static int compare_label(const struct name_entry *a, const struct name_entry *b)
 {
         return strcmp(a->label, b->label);
@@ -176,6 +179,11 @@ struct name_entry *registry_find_label(const struct registry_zone *zone, const c
         return RB_FIND(name_tree, (struct name_tree *) &zone->names, &key.entry);
 }
 
+struct name_entry *registry_next(struct name_entry *entry)
+{
+        return RB_NEXT(name_tree, &entry->zone->names, entry);
+}
+
 struct name_entry *registry_after(const struct registry_zone *zone, const char *label)
 {
         struct name_entry *entry;
@@ -240,15 +248,27 @@ struct name_entry *registry_ptr_owner(const struct registry *registry, const str
         return oldest;
 }
 
+static usec_t record_end(const struct registry *registry, const struct record *record)
+{
+        return MAX(record->end_usec, registry->hold.records_until_usec);
+}
+
+static usec_t key_end(const struct registry *registry, const struct name_state *state)
+{
+        if (state->key_end_usec < registry->hold.keys_before_usec)
+                return MAX(state->key_end_usec, registry->hold.keys_until_usec);
+        return state->key_end_usec;
+}
+
 /* When is the next thing to do at this name. */
 static usec_t earliest_end(const struct registry *registry, const struct name_state *state)
 {
         usec_t earliest = USEC_INFINITY;
 
         for (unsigned i = 0; i < state->n_records; i++)
-                earliest = MIN(earliest, state->records[i].end_usec);
+                earliest = MIN(earliest, record_end(registry, &state->records[i]));
         if (state->claimed)
-                earliest = MIN(earliest, MAX(state->key_end_usec, registry->keys_held_until_usec));
+                earliest = MIN(earliest, key_end(registry, state));
         else if (state->key_end_usec > 0) /* how long the replay memory is kept */
                 earliest = MIN(earliest, state->key_end_usec);
         if (state->blocked_until_usec > 0)
@@ -376,17 +396,37 @@ int registry_install(struct registry_zone *zone, const char *label, struct name_
         return 0;
 }
 
-void registry_hold_keys(struct registry *registry, usec_t until_usec)
+void registry_hold(struct registry *registry, const struct registry_hold *hold)
 {
-        if (registry->keys_held_until_usec == until_usec)
-                return;
-        registry->keys_held_until_usec = until_usec;
-        for (struct registry_zone *zone = registry->zones; zone; zone = zone->next) {
-                struct name_entry *entry;
+        /* What is held is put off when it is due, so that this costs the same at any number of names. */
+        registry->hold = *hold;
+}
 
-                RB_FOREACH (entry, name_tree, &zone->names)
-                        (void) schedule(entry);
+/* Granted before: its lease, back from its end, begins before. */
+static bool take_off(usec_t *end_usec, uint32_t lease_sec, usec_t since_usec, usec_t off_usec)
+{
+        if (usec_sub(*end_usec, lease_sec * USEC_PER_SEC) >= since_usec)
+                return false;
+        *end_usec = usec_sub(*end_usec, off_usec);
+        return true;
+}
+
+bool registry_take_time_off(struct name_entry *entry, usec_t since_usec, usec_t off_usec)
+{
+        struct name_state *state = entry->state;
+        bool moved = false;
+
+        for (unsigned i = 0; i < state->n_records; i++)
+                moved |= take_off(&state->records[i].end_usec, state->records[i].lease_sec, since_usec,
+                                  off_usec);
+        if (state->claimed)
+                moved |= take_off(&state->key_end_usec, state->key_lease_sec, since_usec, off_usec);
+        if (moved) {
+                state->refreshed = true;
+                /* It is in the heap, where moving it needs no memory. */
+                (void) schedule(entry);
         }
+        return moved;
 }
 
 usec_t registry_next_deadline(const struct registry *registry)
@@ -396,11 +436,21 @@ usec_t registry_next_deadline(const struct registry *registry)
         return node ? node->key : USEC_INFINITY;
 }
 
-struct name_entry *registry_next_due(const struct registry *registry, usec_t lease_usec)
+struct name_entry *registry_next_due(struct registry *registry, usec_t lease_usec)
 {
-        struct heap_node *node = heap_first(&registry->deadlines);
+        for (unsigned i = 0; i < PUT_OFF_MAX; i++) {
+                struct heap_node *node = heap_first(&registry->deadlines);
+                struct name_entry *entry;
 
-        return node && node->key <= lease_usec ? container_of(node, struct name_entry, deadline) : NULL;
+                if (!node || node->key > lease_usec)
+                        return NULL;
+                entry = container_of(node, struct name_entry, deadline);
+                if (earliest_end(registry, entry->state) <= lease_usec)
+                        return entry;
+                /* Held: it is in the heap, where moving it needs no memory. */
+                (void) schedule(entry);
+        }
+        return NULL;
 }
 
 void registry_postpone(struct registry *registry, struct name_entry *entry, usec_t until_usec)
@@ -427,7 +477,7 @@ struct name_state *registry_expire(const struct name_entry *entry, const struct 
         if (!after)
                 return NULL;
         for (unsigned i = after->n_records; i > 0; i--)
-                if (after->records[i - 1].end_usec <= now->lease_usec)
+                if (record_end(registry, &after->records[i - 1]) <= now->lease_usec)
                         name_state_remove(after, &after->records[i - 1]);
         if (after->blocked_until_usec > 0 && name_state_block_forgotten(after) <= now->lease_usec) {
                 after->blocked_until_usec = 0;
@@ -436,8 +486,7 @@ struct name_state *registry_expire(const struct name_entry *entry, const struct 
                 after->blocked_reason = NULL;
         }
 
-        if (after->claimed && after->key_end_usec <= now->lease_usec &&
-            registry->keys_held_until_usec <= now->lease_usec) {
+        if (after->claimed && key_end(registry, after) <= now->lease_usec) {
                 registry_free_name(after, now);
                 return after;
         }

@@ -155,7 +155,9 @@ static int continue_clock(struct store *store, char **why)
                 *why = strdup("its heartbeat cannot be read");
                 return r;
         }
-        lease_clock_read_now(&now);
+        r = lease_clock_read_now(&now);
+        if (r < 0)
+                return r;
         store->boot_id = now.boot_id;
         store->clock = lease_clock_continue(found ? &last : NULL, &now);
         /* The stamp is exact where it outlived the process; the heartbeat of another boot covers a little
@@ -203,6 +205,12 @@ int store_open(sd_event *event, const char *directory, const char *runtime_direc
                 return r;
         *ret = TAKE_PTR(store);
         return 0;
+}
+
+usec_t store_take_time_off(struct store *store, const struct lease_clock_now *now, usec_t *ret_since_usec)
+{
+        *ret_since_usec = store->clock.lease_usec;
+        return lease_clock_time_off(&store->clock, now);
 }
 
 bool store_is_new(const struct store *store)
@@ -481,7 +489,7 @@ void store_note_refresh(struct store *store)
         struct job *job;
 
         store->stamp->lease_usec = now;
-        if (now + HEARTBEAT_COVERS_USEC / 3 < store->covered_usec)
+        if (now + HEARTBEAT_COVERS_USEC / 2 < store->covered_usec)
                 return;
         job = job_new(JOB_HEARTBEAT, NULL, on_heartbeat_written, store);
         if (!job)

@@ -34,6 +34,9 @@ DEFINE_CLEANUP(struct store *, store_free)
 /* True when the database was made by this store_open(). */
 bool store_is_new(const struct store *store);
 const struct lease_clock *store_clock(const struct store *store);
+/* Time off that begins to count now (lease_clock_time_off()), for what was granted before "*ret_since_usec".
+ */
+usec_t store_take_time_off(struct store *store, const struct lease_clock_now *now, usec_t *ret_since_usec);
 /* The lease clock, now. */
 usec_t store_lease_now(const struct store *store);
 
