@@ -15,7 +15,8 @@ struct pending {
         struct changes *changes;
         struct dns_name name;
         struct name_state *after;
-        bool first_claim; /* counted in the zone's n_pending */
+        bool first_claim;     /* counted in the zone's n_pending */
+        struct waiter waiter; /* for the store */
         change_done done;
         void *userdata;
         STAILQ_HEAD(, turn) turns;
@@ -51,6 +52,7 @@ static void pending_free(struct pending *pending)
         struct turn *turn;
 
         RB_REMOVE(pending_tree, &pending->changes->pending, pending);
+        waiter_clear(&pending->waiter);
         while ((turn = STAILQ_FIRST(&pending->turns))) {
                 STAILQ_REMOVE_HEAD(&pending->turns, next);
                 free(turn);
@@ -169,9 +171,9 @@ static void run_turns(struct changes *changes, struct pending *finished)
         }
 }
 
-static void on_stored(void *userdata, int error)
+static void on_stored(struct waiter *waiter, int error)
 {
-        struct pending *pending = userdata;
+        struct pending *pending = container_of(waiter, struct pending, waiter);
         struct changes *changes = pending->changes;
         struct registry_zone *zone = zone_of(changes, &pending->name);
 
@@ -194,16 +196,18 @@ static void on_stored(void *userdata, int error)
 }
 
 /* The serial goes to the disk with the change that it counts. */
-static void count_serial(struct changes *changes, struct registry_zone *zone, const struct name_state *before,
-                         const struct name_state *after)
+static int count_serial(struct changes *changes, struct registry_zone *zone, const struct name_state *before,
+                        const struct name_state *after)
 {
         struct served_zone *served = manager_find_zone(changes->manager, zone);
 
         if (name_state_same_addresses(before, after))
-                return;
+                return 0;
         served->next_serial++;
-        if (served->builtin)
-                (void) store_put_serial(changes->manager->store, &zone->policy->zone, served->next_serial);
+        if (!served->builtin)
+                return 0;
+        return store_put_serial(changes->manager->store, &zone->policy->zone, served->next_serial, NULL,
+                                NULL);
 }
 
 int change_submit(struct changes *changes, struct registry_zone *zone, const struct dns_name *name,
@@ -225,12 +229,14 @@ int change_submit(struct changes *changes, struct registry_zone *zone, const str
         STAILQ_INIT(&pending->turns);
         RB_INSERT(pending_tree, &changes->pending, pending);
 
-        r = store_put_name(changes->manager->store, &zone->policy->zone, label, after, on_stored, pending);
+        r = count_serial(changes, zone, entry ? entry->state : NULL, after);
+        if (r >= 0)
+                r = store_put_name(changes->manager->store, &zone->policy->zone, label, after,
+                                   &pending->waiter, on_stored);
         if (r < 0) {
                 pending_free(pending);
                 return r;
         }
-        count_serial(changes, zone, entry ? entry->state : NULL, after);
         pending->first_claim = after->claimed && !(entry && entry->state->claimed);
         if (pending->first_claim)
                 zone->n_pending++;

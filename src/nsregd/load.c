@@ -15,7 +15,7 @@ static int load_name(void *userdata, const struct dns_name *zone_name, const cha
         /* A zone that is configured no more: its names stay on the disk for its return. */
         if (!zone) {
                 name_state_free(state);
-                return 0;
+                return 1;
         }
         r = registry_install(zone, label, state, &effects, NULL);
         if (r < 0) {
@@ -28,14 +28,21 @@ static int load_name(void *userdata, const struct dns_name *zone_name, const cha
         return 0;
 }
 
-static int load_unit(void *userdata, const char *upstream, enum unit_kind kind, const struct dns_name *owner,
-                     enum row_state row, const struct rrset *set)
+static int load_unit(void *userdata, const struct unit_row *row)
 {
         struct manager *manager = userdata;
+        struct rrset set = {};
+        int r;
 
-        if (!publisher_find(manager->publisher, upstream))
+        if (!publisher_find(manager->publisher, row->upstream))
                 manager->n_left_over++;
-        return publisher_load_row(manager->publisher, upstream, kind, owner, row, set);
+        r = rrset_from_bytes(&set, row->values, row->values_size);
+        if (r >= 0)
+                r = publisher_load_row(manager->publisher, row->upstream,
+                                       row->mode == UNIT_SHARED ? UNIT_PTR : UNIT_FORWARD, &row->owner,
+                                       (enum row_state) row->flags, &set);
+        rrset_clear(&set);
+        return r;
 }
 
 static int load_serial(void *userdata, const struct dns_name *zone_name, uint32_t serial)

@@ -8,6 +8,7 @@
 #include "nsregd/import.h"
 #include "nsregd/manager.h"
 #include "nsregd/message-ids.h"
+#include "nsregd/stop.h"
 #include "util/log.h"
 
 struct options {
@@ -124,7 +125,7 @@ static int on_hangup(sd_event_source *source, const struct signalfd_siginfo *inf
 static int on_terminate(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
 {
         (void) sd_notify(false, "STOPPING=1\nSTATUS=Stopping");
-        return manager_begin_stop(userdata);
+        return stop_begin(userdata);
 }
 
 static int run(sd_event *event, const struct options *options)
@@ -156,8 +157,6 @@ static int run(sd_event *event, const struct options *options)
         (void) sd_notify(false, "READY=1");
         manager_update_status(manager);
         r = sd_event_loop(event);
-        (void) sd_notify(false, "STOPPING=1\nSTATUS=Storing leases");
-        manager_stop(manager);
         return r > 0 ? -EIO : r;
 }
 

@@ -13,6 +13,7 @@
 #include "nsregd/manager.h"
 #include "nsregd/message-ids.h"
 #include "nsregd/request.h"
+#include "nsregd/stop.h"
 #include "util/file.h"
 #include "util/log.h"
 
@@ -23,9 +24,6 @@
 
 #define BLOCK_MIN_SEC 600
 #define BLOCK_MAX_SEC 86400
-
-/* Below the 30 s that the unit gives, so that leases are stored behind it. */
-#define STOP_TIMEOUT_USEC (20 * USEC_PER_SEC)
 
 #define KEYCACHE_SIZE 16384
 
@@ -118,46 +116,72 @@ static int on_deadline(sd_event_source *source, uint64_t usec, void *userdata)
 /* --- the publisher's wishes --- */
 
 struct row_write {
+        LIST_ENTRY(row_write) writes;
+        struct waiter waiter;
         struct manager *manager;
         enum unit_kind kind;
         struct dns_name owner;
         char identity[];
 };
 
-static void on_row_written(void *userdata, int error)
+static void row_write_free(struct row_write *write)
 {
-        struct row_write *write = userdata;
+        LIST_REMOVE(write, writes);
+        waiter_clear(&write->waiter);
+        free(write);
+}
+
+static void on_row_written(struct waiter *waiter, int error)
+{
+        struct row_write *write = container_of(waiter, struct row_write, waiter);
 
         publisher_row_written(write->manager->publisher, write->identity, write->kind, &write->owner,
                               error >= 0);
-        free(write);
+        row_write_free(write);
+}
+
+static struct unit_row make_row(const struct upstream *upstream, const struct unit *unit)
+{
+        return (struct unit_row){
+                .upstream = upstream->identity,
+                .mode = unit->kind == UNIT_PTR ? UNIT_SHARED : UNIT_EXCLUSIVE,
+                .owner = unit_owner(unit),
+                .flags = unit->row,
+                .values = unit->row_set.bytes,
+                .values_size = unit->row_set.size,
+        };
 }
 
 static void on_put_row(void *userdata, const struct upstream *upstream, const struct unit *unit, bool wait)
 {
+        struct unit_row row = make_row(upstream, unit);
         struct manager *manager = userdata;
-        struct dns_name owner = unit_owner(unit);
-        struct row_write *write = NULL;
+        struct row_write *write;
 
-        if (wait) {
-                write = malloc(sizeof(*write) + strlen(upstream->identity) + 1);
-                if (!write)
-                        return; /* the unit stays busy until it is wanted otherwise; nothing is sent unknown
-                                 */
-                *write = (struct row_write){ .manager = manager, .kind = unit->kind, .owner = owner };
-                strcpy(write->identity, upstream->identity);
+        if (!wait) {
+                if (store_put_unit(manager->store, &row, NULL, NULL) < 0)
+                        log_debug("Out of memory: a row of %s is not written.", upstream->identity);
+                return;
         }
-        if (store_put_unit(manager->store, upstream->identity, unit->kind, &owner, unit->row, &unit->row_set,
-                           write ? on_row_written : NULL, write) < 0)
-                free(write);
+        write = calloc(1, sizeof(*write) + strlen(upstream->identity) + 1);
+        if (!write)
+                return; /* the unit stays busy until it is wanted otherwise; nothing is sent unknown */
+        write->manager = manager;
+        write->kind = unit->kind;
+        write->owner = row.owner;
+        strcpy(write->identity, upstream->identity);
+        LIST_INSERT_HEAD(&manager->row_writes, write, writes);
+        if (store_put_unit(manager->store, &row, &write->waiter, on_row_written) < 0)
+                row_write_free(write);
 }
 
 static void on_delete_row(void *userdata, const struct upstream *upstream, const struct unit *unit)
 {
+        struct unit_row row = make_row(upstream, unit);
         struct manager *manager = userdata;
-        struct dns_name owner = unit_owner(unit);
 
-        (void) store_delete_unit(manager->store, upstream->identity, unit->kind, &owner);
+        if (store_delete_unit(manager->store, &row, NULL, NULL) < 0)
+                log_debug("Out of memory: a row of %s is not deleted.", upstream->identity);
 }
 
 /* What is undone when an upstream will not have a name: a first claim altogether, else its records. The name
@@ -237,9 +261,7 @@ static void on_drained(void *userdata, const struct upstream *upstream)
 
 static void on_withdrawn(void *userdata)
 {
-        const struct manager *manager = userdata;
-
-        (void) sd_event_exit(manager->event, EXIT_SUCCESS);
+        stop_store(userdata);
 }
 
 static const struct publisher_ops publisher_ops = {
@@ -456,7 +478,7 @@ static int open_sockets(struct manager *manager)
         return listener_open(manager);
 }
 
-static int begin(struct manager *manager)
+static int start_store(struct manager *manager)
 {
         int r;
 
@@ -465,6 +487,12 @@ static int begin(struct manager *manager)
                 log_error("Cannot write the database in %s: %s.", manager->config->data_dir, strerror(-r));
                 return r;
         }
+        manager->write_back = write_back_new(manager->store, manager->registry, WRITE_BACK_ROUND_USEC);
+        return manager->write_back ? 0 : log_oom();
+}
+
+static int begin(struct manager *manager)
+{
         publisher_load_done(manager->publisher);
         withdraw_claimed_server_names(manager);
         hold_begin(manager->hold);
@@ -491,6 +519,7 @@ int manager_new(sd_event *event, const char *config_path, struct manager **ret)
         manager->event = sd_event_ref(event);
         manager->config_path = config_path;
         LIST_INIT(&manager->requests);
+        LIST_INIT(&manager->row_writes);
         manager->quota = quota_new();
         manager->events = events_new();
         manager->changes = changes_new(manager);
@@ -530,15 +559,14 @@ int manager_new(sd_event *event, const char *config_path, struct manager **ret)
         r = open_sockets(manager);
         if (r < 0)
                 return r;
-        r = begin(manager);
+        r = start_store(manager);
+        if (r >= 0)
+                r = begin(manager);
+        if (r >= 0)
+                r = import_directory(manager->registry, manager->store, manager->config->data_dir);
         if (r < 0)
                 return r;
-        if (store_is_new(manager->store)) {
-                r = import_directory(manager->registry, manager->store, manager->config->data_dir);
-                if (r < 0)
-                        return r;
-                manager_arm(manager);
-        }
+        manager_arm(manager);
         r = bus_new(manager, &manager->bus);
         if (r < 0)
                 return r;
@@ -557,6 +585,9 @@ struct manager *manager_free(struct manager *manager)
         bus_free(manager->bus);
         requests_drop(manager);
         changes_free(manager->changes);
+        write_back_free(manager->write_back);
+        while (!LIST_EMPTY(&manager->row_writes))
+                row_write_free(LIST_FIRST(&manager->row_writes));
         take_world(manager, &world);
         world_clear(&world);
         stream_set_free(manager->streams);
@@ -564,7 +595,7 @@ struct manager *manager_free(struct manager *manager)
         store_free(manager->store);
         hold_free(manager->hold);
         sd_event_source_disable_unref(manager->deadline_source);
-        sd_event_source_disable_unref(manager->stop_source);
+        stop_free(manager->stop);
         sd_event_source_disable_unref(manager->status_source);
         keycache_free(manager->keycache);
         events_free(manager->events);
@@ -576,18 +607,28 @@ struct manager *manager_free(struct manager *manager)
 
 /* --- reloading and stopping --- */
 
-/* Lease ends that were moved in memory only. */
-static void store_refreshed(struct manager *manager)
+struct write_all {
+        struct waiter waiter;
+        int error;
+};
+
+static void on_all_written(struct waiter *waiter, int error)
 {
-        for (struct registry_zone *zone = manager->registry->zones; zone; zone = zone->next)
-                for (struct name_entry *entry = registry_after(zone, ""); entry;
-                     entry = registry_after(zone, entry->label)) {
-                        if (!entry->state->refreshed)
-                                continue;
-                        if (store_put_name(manager->store, &zone->policy->zone, entry->label, entry->state,
-                                           NULL, NULL) >= 0)
-                                entry->state->refreshed = false;
-                }
+        container_of(waiter, struct write_all, waiter)->error = error;
+}
+
+/* All that is only in memory is on the disk behind this. */
+static int write_all(struct manager *manager)
+{
+        struct write_all all = { .error = -EIO };
+        int r;
+
+        r = write_back_flush(manager->write_back, &all.waiter, on_all_written);
+        if (r < 0)
+                return r;
+        r = store_drain(manager->store);
+        waiter_clear(&all.waiter);
+        return r < 0 ? r : all.error;
 }
 
 /* A reload is a restart within the process: the state goes to the disk, and is read again into what the new
@@ -608,8 +649,13 @@ int manager_reload(struct manager *manager, char **why)
         if (r < 0)
                 return r;
 
-        store_refreshed(manager);
-        (void) store_pause(manager->store);
+        r = write_all(manager);
+        if (r < 0) {
+                world_clear(&world);
+                if (why)
+                        *why = strdup("the registrations cannot be stored now; nothing is changed");
+                return r;
+        }
         requests_suspend(manager);
         bus_reload(manager->bus, false);
         r = publisher_inherit(world.publisher, manager->publisher);
@@ -625,6 +671,7 @@ int manager_reload(struct manager *manager, char **why)
 
                 (void) stream_set_limits(manager->streams, &limits);
         }
+        write_back_set_registry(manager->write_back, manager->registry);
         r = load_state(manager);
         if (r >= 0)
                 r = begin(manager);
@@ -636,42 +683,6 @@ int manager_reload(struct manager *manager, char **why)
         bus_reload(manager->bus, true);
         manager_update_status(manager);
         return r;
-}
-
-static int on_stop_timeout(sd_event_source *source, uint64_t usec, void *userdata)
-{
-        const struct manager *manager = userdata;
-
-        log_warning("Not everything could be withdrawn in time; that is done at the next start, if it is "
-                    "still to be done then.");
-        return sd_event_exit(manager->event, EXIT_SUCCESS);
-}
-
-int manager_begin_stop(struct manager *manager)
-{
-        if (manager->stop_source)
-                /* Asked for twice: at once, then. */
-                return sd_event_exit(manager->event, EXIT_SUCCESS);
-        stream_set_unlisten(manager->streams);
-        if (!publisher_withdraw(manager->publisher))
-                return sd_event_exit(manager->event, EXIT_SUCCESS);
-        return sd_event_add_time_relative(manager->event, &manager->stop_source, CLOCK_MONOTONIC,
-                                          STOP_TIMEOUT_USEC, USEC_PER_MSEC, on_stop_timeout, manager);
-}
-
-void manager_stop(struct manager *manager)
-{
-        int r;
-
-        stream_set_unlisten(manager->streams);
-        store_refreshed(manager);
-        r = store_pause(manager->store);
-        if (r >= 0)
-                r = store_stop(manager->store);
-        if (r < 0)
-                log_error("Leases refreshed of late could not be stored: %s. They will count from the last "
-                          "heartbeat.",
-                          strerror(-r));
 }
 
 void manager_update_status(struct manager *manager)

@@ -17,6 +17,7 @@
 #include "registry/quota.h"
 #include "registry/registry.h"
 #include "store/store.h"
+#include "store/write-back.h"
 #include "upstream/publisher.h"
 
 /* What nsregd knows of a zone beside its names. */
@@ -50,6 +51,7 @@ struct manager {
         size_t n_zones;
         struct quota *quota;
         struct store *store;
+        struct write_back *write_back;
         struct publisher *publisher;
         struct stream_set *streams;
         struct udp_server *datagrams;
@@ -62,11 +64,12 @@ struct manager {
         uint16_t server_port;      /* for the SRV answer; 0: the port that was asked */
         bool clock_synchronized;
         sd_event_source *deadline_source;
-        sd_event_source *stop_source;
+        struct stop *stop;    /* NULL: nobody has asked for it */
         unsigned n_left_over; /* units at upstreams that are configured no more */
         sd_event_source *status_source;
         LIST_HEAD(, request) requests; /* that wait for something */
         unsigned n_requests;
+        LIST_HEAD(, row_write) row_writes;
         struct statistics statistics;
 };
 
@@ -79,11 +82,6 @@ DEFINE_CLEANUP(struct manager *, manager_free)
 /* Reads the configuration again; a bad one changes nothing. 0 or -errno; "*why" (may be NULL) is owned by the
  * caller. */
 int manager_reload(struct manager *manager, char **why);
-/* TERM: takes nothing new, withdraws what is not to be kept, then ends the loop. 0 or -errno. */
-int manager_begin_stop(struct manager *manager);
-/* Stores what is only in memory. Behind it nothing is answered. */
-void manager_stop(struct manager *manager);
-
 struct registry_time manager_time(const struct manager *manager);
 struct served_zone *manager_find_zone(struct manager *manager, const struct registry_zone *zone);
 /* What a zone's SRV, NS and SOA say where the registrar is: nobody can claim it. Not in the zone, as a rule.

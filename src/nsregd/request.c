@@ -7,6 +7,7 @@
 #include "nsregd/query.h"
 #include "nsregd/reply.h"
 #include "nsregd/request.h"
+#include "nsregd/stop.h"
 #include "util/log.h"
 
 /* However long an upstream's time-out is, a client that waits longer has given up. */
@@ -465,6 +466,11 @@ static void refresh(struct request *request, struct name_state *after)
 {
         struct manager *manager = request->manager;
 
+        if (stop_is_storing(manager)) {
+                name_state_free(after);
+                refuse_with(request, DNS_RCODE_SERVFAIL, DNS_EDE_NOT_READY, "stopping; try again later");
+                return;
+        }
         registry_refresh(request->zone, &request->update.name, after);
         name_state_free(after);
         manager->statistics.refreshes++;

@@ -422,7 +422,7 @@ bool registry_take_time_off(struct name_entry *entry, usec_t since_usec, usec_t 
         if (state->claimed)
                 moved |= take_off(&state->key_end_usec, state->key_lease_sec, since_usec, off_usec);
         if (moved) {
-                state->refreshed = true;
+                name_state_move(state);
                 /* It is in the heap, where moving it needs no memory. */
                 (void) schedule(entry);
         }
@@ -521,7 +521,7 @@ void registry_refresh(struct registry_zone *zone, const struct dns_name *name, s
         free(state->earlier);
         state->earlier = TAKE_PTR(after->earlier);
         after->n_hashes = 0;
-        state->refreshed = true;
+        name_state_move(state);
         /* It is in the heap, where moving it needs no memory. */
         (void) schedule(entry);
 }

@@ -29,6 +29,8 @@ struct heartbeat {
 
 /* A heartbeat covers refreshes so far ahead. */
 #define HEARTBEAT_COVERS_USEC (60 * USEC_PER_SEC)
+/* While leases are refreshed one is written so often. */
+#define HEARTBEAT_EVERY_USEC (10 * USEC_PER_SEC)
 /* How long after a start time off waits for a clock that somebody synchronizes, before it counts as the
  * clock says that nobody does. */
 #define CLOCK_AWAITED_USEC (15 * USEC_PER_MINUTE)

@@ -193,7 +193,7 @@ static void test_claim_refresh_change(void **state)
         lab.now.lease_usec += 100 * USEC_PER_SEC;
         assert_int_equal(claim(&lab, "foo", 1, "10.0.0.1", &application), DNS_RCODE_NOERROR);
         assert_int_equal(application, APPLICATION_REFRESH);
-        assert_true(state_of(&lab, "foo")->refreshed);
+        assert_true(name_state_is_moved(state_of(&lab, "foo")));
         assert_true(state_of(&lab, "foo")->records[0].end_usec == NOW + 700 * USEC_PER_SEC);
         assert_true(state_of(&lab, "foo")->key_end_usec == NOW + 7300 * USEC_PER_SEC);
         assert_true(registry_next_deadline(lab.registry) == NOW + 700 * USEC_PER_SEC);
