@@ -44,8 +44,8 @@ struct name_state {
 
         uint32_t key_lease_sec;
         usec_t key_end_usec;
-        usec_t claimed_usec;   /* real */
-        usec_t seen_usec;      /* real; last accepted request */
+        usec_t claimed_usec; /* real */
+        usec_t seen_usec;    /* real; last accepted request */
         /* Which state this is: the store gives each one that it takes a number that no other ever had. 0:
          * none yet. */
         uint64_t generation;
