@@ -13,7 +13,7 @@
 #include <cmocka.h>
 
 #include "registry/rrset.h"
-#include "store/store.h"
+#include "store/store-internal.h"
 #include "store/write-back.h"
 
 #define LONG (1000 * USEC_PER_SEC)
@@ -335,6 +335,18 @@ static void store_one_and_refresh(struct lab *lab)
         store_note_refresh(lab->store);
 }
 
+/* Until the refresh would outlive a power cut. */
+static void store_refresh_and_cover(struct lab *lab)
+{
+        unsigned n_done;
+
+        store_one(lab);
+        store_note_refresh(lab->store);
+        n_done = lab->n_done;
+        if (store_cover_refresh(lab->store, next_waiter(lab), on_done) == 0)
+                run_until(lab, n_done + 1);
+}
+
 static void store_and_refresh(struct lab *lab)
 {
         struct name_state *state = make_state(lab, "10.0.0.1", LONG);
@@ -469,6 +481,526 @@ static void test_batches_and_order(void **unused)
         end(&lab);
 }
 
+/* --- ends --- */
+
+static struct registry *make_registry(struct lab *lab, struct zone_policy *policy, unsigned n_names)
+{
+        struct dns_name zone = name_of("d.example.");
+        struct registry *registry = registry_new();
+        struct registry_zone *added;
+        unsigned before = lab->n_done;
+
+        zone_policy_init(policy, &zone);
+        assert_int_equal(zone_policy_complete(policy), 0);
+        added = registry_add_zone(registry, policy);
+        for (unsigned i = 0; i < n_names; i++) {
+                struct name_state *state = make_state(lab, "10.0.0.1", LONG);
+                struct effects effects;
+                char label[16];
+
+                snprintf(label, sizeof(label), "n%06u", i);
+                assert_int_equal(store_put_name(lab->store, &zone, label, state, next_waiter(lab), on_done),
+                                 0);
+                assert_int_equal(registry_install(added, label, state, &effects, NULL), 0);
+                free(effects.ptrs);
+        }
+        run_until(lab, before + n_names);
+        assert_int_equal(lab->error, 0);
+        return registry;
+}
+
+static struct name_state *state_at(const struct registry *registry, const char *label)
+{
+        return registry_find_label(registry->zones, label)->state;
+}
+
+static void move(struct name_state *state)
+{
+        state->records[0].end_usec += 5;
+        state->key_end_usec += 5;
+        state->seen_usec++;
+        state->inception++;
+        memset(state->hash, (int) state->inception, sizeof(state->hash));
+        name_state_move(state);
+}
+
+/* An old state can neither overwrite a newer one, nor come to a later owner, nor bring back who is gone. */
+static void test_ends_are_of_one_state(void **unused)
+{
+        struct dns_name zone;
+        struct name_state *state, *gone = name_state_new();
+        struct moved_slice *slice;
+        struct lab lab = {};
+        usec_t end_usec;
+
+        begin(&lab);
+        open_store(&lab);
+        zone = name_of("d.example.");
+        state = make_state(&lab, "10.0.0.1", LONG);
+        put(&lab, "foo", state);
+        put(&lab, "gone", state);
+        state->generation--; /* foo's; "gone" was put last */
+        slice = moved_slice_new(&zone);
+        end_usec = state->records[0].end_usec;
+        move(state);
+        assert_int_equal(moved_slice_add(slice, "foo", state), 0);
+        state->generation++;
+        assert_int_equal(moved_slice_add(slice, "gone", state), 0);
+        state->records[0].end_usec = end_usec;
+        put(&lab, "foo", state);
+        put(&lab, "gone", gone);
+        assert_int_equal(store_move_ends(lab.store, slice, next_waiter(&lab), on_done), 0);
+        moved_slice_free(slice);
+        run_until(&lab, 5);
+        assert_int_equal(lab.error, 0);
+        stop(&lab);
+        open_store(&lab);
+        assert_int_equal(lab.n_names, 1);
+        assert_string_equal(lab.label, "foo");
+        assert_true(lab.state->records[0].end_usec == end_usec);
+        name_state_free(state);
+        name_state_free(gone);
+        end(&lab);
+}
+
+static void test_flush(void **unused)
+{
+        struct zone_policy policy;
+        struct registry *registry;
+        struct write_back_statistics statistics;
+        struct write_back *back;
+        struct name_state *state;
+        struct lab lab = {};
+        usec_t end_usec;
+
+        begin(&lab);
+        open_store(&lab);
+        registry = make_registry(&lab, &policy, 2500);
+        back = write_back_new(lab.store, registry, USEC_PER_HOUR);
+        for (unsigned i = 0; i < 2500; i += 2) {
+                char label[16];
+
+                snprintf(label, sizeof(label), "n%06u", i);
+                move(state_at(registry, label));
+        }
+        state = state_at(registry, "n002498");
+        end_usec = state->records[0].end_usec;
+        assert_int_equal(write_back_flush(back, next_waiter(&lab), on_done), 0);
+        run_until(&lab, 2501);
+        assert_int_equal(lab.error, 0);
+        write_back_statistics(back, &statistics);
+        assert_int_equal(statistics.written, 1250);
+        for (unsigned i = 0; i < 2500; i++) {
+                char label[16];
+
+                snprintf(label, sizeof(label), "n%06u", i);
+                assert_false(name_state_is_moved(state_at(registry, label)));
+        }
+        back = write_back_free(back);
+        stop(&lab);
+        open_store(&lab);
+        assert_int_equal(lab.n_names, 2500);
+        registry_free(registry);
+        /* The last one was not moved; with the hash of the one before it also the replay memory came. */
+        lab.store = store_free(lab.store);
+        assert_true(end_usec > 0);
+        zone_policy_clear(&policy);
+        end(&lab);
+}
+
+/* What moves while a write is under way is not what was written. */
+static void test_mark_is_cleared_by_what_is_durable(void **unused)
+{
+        struct zone_policy policy;
+        struct registry *registry;
+        struct write_back *back;
+        struct name_state *state;
+        struct lab lab = {};
+
+        begin(&lab);
+        open_store(&lab);
+        registry = make_registry(&lab, &policy, 2);
+        back = write_back_new(lab.store, registry, USEC_PER_HOUR);
+        state = state_at(registry, "n000001");
+        move(state);
+        assert_int_equal(write_back_flush(back, next_waiter(&lab), on_done), 0);
+        /* The first, empty one. */
+        while (store_drain(lab.store) >= 0 && lab.n_done < 3)
+                move(state);
+        assert_false(name_state_is_moved(state));
+        move(state);
+        assert_true(name_state_is_moved(state));
+
+        /* A disk that fails leaves the mark. */
+        {
+                struct rlimit before, small = {};
+
+                assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+                small.rlim_max = before.rlim_max;
+                assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+                assert_int_equal(write_back_flush(back, next_waiter(&lab), on_done), 0);
+                run_until(&lab, 4);
+                assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+        }
+        assert_true(lab.error < 0);
+        assert_true(name_state_is_moved(state));
+        assert_int_equal(write_back_flush(back, next_waiter(&lab), on_done), 0);
+        run_until(&lab, 5);
+        assert_int_equal(lab.error, 0);
+        assert_false(name_state_is_moved(state));
+        write_back_free(back);
+        registry_free(registry);
+        zone_policy_clear(&policy);
+        end(&lab);
+}
+
+/* Along with the heartbeat, a portion at a time; a round is not begun again at once. */
+static void test_write_back_while_running(void **unused)
+{
+        struct zone_policy policy;
+        struct registry *registry;
+        struct write_back_statistics statistics = {};
+        struct write_back *back;
+        struct lab lab = {};
+
+        begin(&lab);
+        open_store(&lab);
+        registry = make_registry(&lab, &policy, 50);
+        back = write_back_new(lab.store, registry, USEC_PER_HOUR);
+        move(state_at(registry, "n000003"));
+        move(state_at(registry, "n000040"));
+        store_note_refresh(lab.store);
+        assert_int_equal(store_cover_refresh(lab.store, next_waiter(&lab), on_done), 0);
+        run_until(&lab, 51);
+        assert_int_equal(lab.error, 0);
+        assert_int_equal(store_drain(lab.store), 0);
+        write_back_statistics(back, &statistics);
+        assert_int_equal(statistics.written, 2);
+        assert_int_equal(statistics.rounds, 1);
+        assert_false(name_state_is_moved(state_at(registry, "n000003")));
+        /* Now everything is covered for a while. */
+        assert_int_equal(store_cover_refresh(lab.store, next_waiter(&lab), on_done), 1);
+        write_back_free(back);
+        registry_free(registry);
+        zone_policy_clear(&policy);
+        end(&lab);
+}
+
+/* --- who waits, and who does not --- */
+
+/* Clearing a waiter takes nothing back, and nobody is told. */
+static void test_cleared_waiter(void **unused)
+{
+        struct dns_name zone;
+        struct name_state *state;
+        struct waiter waiter = {};
+        struct lab lab = {};
+
+        begin(&lab);
+        open_store(&lab);
+        zone = name_of("d.example.");
+        state = make_state(&lab, "10.0.0.1", LONG);
+        assert_int_equal(store_put_name(lab.store, &zone, "foo", state, &waiter, on_done), 0);
+        assert_true(waiter_is_waiting(&waiter));
+        waiter_clear(&waiter);
+        put(&lab, "bar", state);
+        run_until(&lab, 1);
+        assert_int_equal(lab.n_done, 1);
+        stop(&lab);
+        open_store(&lab);
+        assert_int_equal(lab.n_names, 2);
+        name_state_free(state);
+        end(&lab);
+}
+
+static void limit_file_size(struct rlimit *before)
+{
+        struct sigaction ignore = { .sa_handler = SIG_IGN };
+        struct rlimit small = {};
+
+        assert_int_equal(sigaction(SIGXFSZ, &ignore, NULL), 0);
+        assert_int_equal(getrlimit(RLIMIT_FSIZE, before), 0);
+        small.rlim_max = before->rlim_max;
+        assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+}
+
+/* What nobody waits for goes to the disk once it works again, in its place: behind what came before, ahead of
+ * what came later. */
+static void test_kept_writes(void **unused)
+{
+        struct dns_name zone;
+        struct store_statistics statistics;
+        struct name_state *state;
+        struct lab lab = {};
+        struct rlimit before;
+
+        begin(&lab);
+        open_store(&lab);
+        zone = name_of("d.example.");
+        state = make_state(&lab, "10.0.0.1", LONG);
+        limit_file_size(&before);
+        assert_int_equal(store_put_serial(lab.store, &zone, 1, NULL, NULL), 0);
+        put(&lab, "foo", state);
+        run_until(&lab, 1);
+        assert_true(lab.error < 0);
+        assert_int_equal(store_put_serial(lab.store, &zone, 2, next_waiter(&lab), on_done), 0);
+        run_until(&lab, 2);
+        assert_true(lab.error < 0);
+        store_statistics(lab.store, &statistics);
+        assert_int_equal(statistics.failures, 2);
+        assert_true(statistics.retried >= 2 && statistics.pending >= 1);
+        assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+        assert_int_equal(store_put_serial(lab.store, &zone, 3, next_waiter(&lab), on_done), 0);
+        run_until(&lab, 3);
+        assert_int_equal(lab.error, 0);
+        assert_int_equal(store_drain(lab.store), 0);
+        store_statistics(lab.store, &statistics);
+        assert_true(statistics.pending == 0 && statistics.failing_usec == 0 && statistics.last_error == 0);
+        stop(&lab);
+        open_store(&lab);
+        assert_int_equal(lab.n_names, 0);
+        assert_int_equal(lab.serial, 3);
+        name_state_free(state);
+        end(&lab);
+}
+
+/* It comes by itself, without anybody asking again. */
+static void test_kept_writes_come_by_themselves(void **unused)
+{
+        struct dns_name zone;
+        struct store_statistics statistics;
+        struct lab lab = {};
+        struct rlimit before;
+
+        begin(&lab);
+        open_store(&lab);
+        zone = name_of("d.example.");
+        limit_file_size(&before);
+        assert_int_equal(store_put_serial(lab.store, &zone, 7, NULL, NULL), 0);
+        do {
+                assert_true(sd_event_run(lab.event, UINT64_MAX) >= 0);
+                store_statistics(lab.store, &statistics);
+        } while (statistics.retried == 0);
+        assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+        do {
+                assert_true(sd_event_run(lab.event, UINT64_MAX) >= 0);
+                store_statistics(lab.store, &statistics);
+        } while (statistics.pending > 0);
+        stop(&lab);
+        open_store(&lab);
+        assert_int_equal(lab.serial, 7);
+        end(&lab);
+}
+
+/* A value that no table takes harms itself alone, and is told. */
+static void test_impossible_value(void **unused)
+{
+        static const uint8_t large[10000];
+        struct dns_name owner;
+        struct unit_row row;
+        struct name_state *state;
+        struct waiter impossible = {};
+        struct lab lab = {};
+
+        begin(&lab);
+        open_store(&lab);
+        owner = name_of("foo.d.example.");
+        state = make_state(&lab, "10.0.0.1", LONG);
+        put(&lab, "foo", state);
+        assert_true(sqlite3_limit(lab.store->database.handle, SQLITE_LIMIT_LENGTH, sizeof(large) - 1) > 0);
+        row = (struct unit_row){
+                .upstream = "x", .owner = owner, .values = large, .values_size = sizeof(large)
+        };
+        assert_int_equal(store_put_unit(lab.store, &row, &impossible, on_done), 0);
+        put(&lab, "bar", state);
+        run_until(&lab, 3);
+        assert_int_equal(lab.error, 0);
+        stop(&lab);
+        open_store(&lab);
+        assert_int_equal(lab.n_names, 2);
+        assert_int_equal(lab.n_units, 0);
+        name_state_free(state);
+        end(&lab);
+}
+
+/* The loop has ended: what is appended is written all the same. */
+static void test_behind_the_loop(void **unused)
+{
+        struct name_state *state;
+        struct lab lab = {};
+
+        begin(&lab);
+        open_store(&lab);
+        state = make_state(&lab, "10.0.0.1", LONG);
+        assert_int_equal(sd_event_exit(lab.event, 0), 0);
+        assert_true(sd_event_loop(lab.event) >= 0);
+        put(&lab, "foo", state);
+        put(&lab, "bar", state);
+        assert_int_equal(store_drain(lab.store), 0);
+        assert_int_equal(lab.n_done, 2);
+        assert_int_equal(lab.error, 0);
+        lab.store = store_free(lab.store);
+        sd_event_unref(lab.event);
+        assert_int_equal(sd_event_new(&lab.event), 0);
+        open_store(&lab);
+        assert_int_equal(lab.n_names, 2);
+        name_state_free(state);
+        end(&lab);
+}
+
+/* --- pages --- */
+
+static void test_pages(void **unused)
+{
+        struct store_page *page = calloc(1, sizeof(*page)), *dropped = calloc(1, sizeof(*dropped));
+        struct name_state *state;
+        struct lab lab = {};
+        unsigned n_names = 0;
+        char before[DNS_LABEL_MAX + 1] = "";
+
+        begin(&lab);
+        open_store(&lab);
+        state = make_state(&lab, "10.0.0.1", LONG);
+        for (unsigned i = 0; i < 1200; i++) {
+                char label[16];
+
+                snprintf(label, sizeof(label), "n%u", i);
+                put(&lab, label, state);
+        }
+        /* Behind what was appended; and one that nobody waits for any more. */
+        page->zone = dropped->zone = name_of("d.example.");
+        current = &lab;
+        assert_int_equal(store_read_page(lab.store, dropped, on_done), 0);
+        waiter_clear(&dropped->waiter);
+        free(dropped);
+        while (!page->is_last) {
+                assert_int_equal(store_read_page(lab.store, page, on_done), 0);
+                while (waiter_is_waiting(&page->waiter))
+                        assert_true(sd_event_run(lab.event, UINT64_MAX) >= 0);
+                for (unsigned i = 0; i < page->n_names; i++) {
+                        assert_true(strcmp(before, page->names[i].label) < 0);
+                        strcpy(before, page->names[i].label);
+                        assert_true(page->names[i].state->records[0].end_usec == state->records[0].end_usec);
+                        assert_true(page->names[i].state->generation > 0);
+                }
+                n_names += page->n_names;
+                strcpy(page->after, before);
+                store_page_clear(page);
+        }
+        assert_int_equal(n_names, 1200);
+        free(page);
+        name_state_free(state);
+        end(&lab);
+}
+
+/* --- other versions --- */
+
+static int on_old_name(void *userdata, const struct dns_name *zone, const char *label,
+                       struct name_state *state)
+{
+        struct lab *lab = userdata;
+
+        lab->n_names++;
+        if (streq(label, "remembers"))
+                assert_int_equal(state->n_hashes, 5);
+        if (streq(label, "foreign")) {
+                assert_false(state->claimed);
+                assert_int_equal(state->blocked_sec, 600);
+                assert_string_equal(state->blocked_reason,
+                                    "the DNS server has addresses of its own at this name");
+        }
+        if (streq(label, "banned"))
+                assert_int_equal(strlen(state->banned_fingerprint), 64);
+        if (streq(label, "reserved"))
+                assert_true(state->reserved && !state->claimed);
+        if (streq(label, "p384"))
+                assert_true(state->claimed && state->n_records == 0 && state->key->length == 96);
+        if (streq(label, "p256")) {
+                assert_int_equal(state->n_records, 2);
+                for (unsigned i = 0; i < 2; i++)
+                        assert_true(state->records[i].lease_sec == 30000000 &&
+                                    state->records[i].end_usec > UINT64_C(1800000000) * USEC_PER_SEC);
+                assert_int_equal(state->key_lease_sec, 90000000);
+                assert_int_equal(state->provisional, PROVISIONAL_CLAIM);
+        }
+        assert_true(state->generation > 0);
+        name_state_free(state);
+        return 0;
+}
+
+static int on_old_unit(void *userdata, const struct unit_row *row)
+{
+        struct lab *lab = userdata;
+
+        lab->n_units++;
+        return 0;
+}
+
+static int on_old_import(void *userdata, const struct dns_name *zone)
+{
+        /* A database from before there were marks: nothing is imported once more. */
+        assert_null(zone);
+        return 0;
+}
+
+static void test_schema_1(void **unused)
+{
+        static const struct store_loader old = {
+                .name = on_old_name, .unit = on_old_unit, .serial = on_serial, .import = on_old_import
+        };
+
+        for (unsigned i = 0; i < 4; i++) {
+                struct lab lab = {};
+                char command[256], *why = NULL;
+
+                begin(&lab);
+                snprintf(command, sizeof(command),
+                         "cp " TESTS_DIRECTORY "/data/databases/schema-1/%s.db %s/registry.db",
+                         i % 2 ? "killed" : "clean", lab.directory);
+                assert_int_equal(system(command), 0);
+                for (unsigned turn = 0; turn < 2; turn++) {
+                        lab.n_names = lab.n_units = lab.n_serials = 0;
+                        assert_int_equal(store_open(lab.event, lab.directory, NULL, &lab.store, &why), 0);
+                        assert_false(store_is_new(lab.store));
+                        assert_int_equal(store_load_names(lab.store, &old, &lab, &why), 0);
+                        assert_int_equal(store_load_units(lab.store, &old, &lab, &why), 0);
+                        assert_int_equal(store_load_serials(lab.store, &old, &lab, &why), 0);
+                        assert_int_equal(store_load_imports(lab.store, &old, &lab, &why), 0);
+                        assert_null(why);
+                        assert_int_equal(lab.n_names, 34);
+                        assert_int_equal(lab.n_units, 8);
+                        assert_int_equal(lab.n_serials, 2);
+                        /* The second time what the first one made of it. */
+                        assert_int_equal(store_start(lab.store), 0);
+                        lab.store = store_free(lab.store);
+                }
+                end(&lab);
+        }
+}
+
+/* A stamp that is not of the run that wrote the heartbeat says nothing of it. */
+static void test_stamp_of_another_run(void **unused)
+{
+        struct lab lab = {};
+        usec_t end_usec;
+        char path[128];
+        FILE *file;
+
+        begin(&lab);
+        crash(&lab, store_refresh_and_cover);
+        snprintf(path, sizeof(path), "%s/refresh.stamp", lab.directory);
+        file = fopen(path, "r+");
+        assert_non_null(file);
+        assert_int_equal(fputc('x', file), 'x');
+        fclose(file);
+        open_store(&lab);
+        end_usec = lab.state->records[0].end_usec;
+        /* From what the heartbeat covers: late, never early. */
+        assert_true(end_usec > store_lease_now(lab.store) + LONG);
+        assert_true(end_usec <= store_lease_now(lab.store) + LONG + HEARTBEAT_COVERS_USEC);
+        end(&lab);
+}
+
 static void test_damaged(void **unused)
 {
         struct store *store = NULL;
@@ -503,6 +1035,18 @@ int main(void)
                 cmocka_unit_test(test_full_disk),
                 cmocka_unit_test(test_batches_and_order),
                 cmocka_unit_test(test_damaged),
+                cmocka_unit_test(test_ends_are_of_one_state),
+                cmocka_unit_test(test_flush),
+                cmocka_unit_test(test_mark_is_cleared_by_what_is_durable),
+                cmocka_unit_test(test_write_back_while_running),
+                cmocka_unit_test(test_cleared_waiter),
+                cmocka_unit_test(test_kept_writes),
+                cmocka_unit_test(test_kept_writes_come_by_themselves),
+                cmocka_unit_test(test_impossible_value),
+                cmocka_unit_test(test_behind_the_loop),
+                cmocka_unit_test(test_pages),
+                cmocka_unit_test(test_schema_1),
+                cmocka_unit_test(test_stamp_of_another_run),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
