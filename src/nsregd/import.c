@@ -193,12 +193,9 @@ static int load_name(void *userdata, const struct dns_name *zone_name, const cha
 {
         struct registry *registry = userdata;
         struct registry_zone *zone = registry_find_zone(registry, zone_name);
-        struct effects effects;
-        int r = zone ? registry_install(zone, label, state, &effects, NULL) : -ENOENT;
+        int r = zone ? registry_load(zone, label, state) : -ENOENT;
 
-        if (r >= 0)
-                free(effects.ptrs);
-        else
+        if (r < 0)
                 name_state_free(state);
         return r == -ENOENT ? 1 : r;
 }

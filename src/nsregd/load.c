@@ -9,7 +9,6 @@ static int load_name(void *userdata, const struct dns_name *zone_name, const cha
 {
         struct manager *manager = userdata;
         struct registry_zone *zone = registry_find_zone(manager->registry, zone_name);
-        struct effects effects;
         int r;
 
         /* A zone that is configured no more: its names stay on the disk for its return. */
@@ -17,12 +16,11 @@ static int load_name(void *userdata, const struct dns_name *zone_name, const cha
                 name_state_free(state);
                 return 1;
         }
-        r = registry_install(zone, label, state, &effects, NULL);
+        r = registry_load(zone, label, state);
         if (r < 0) {
                 name_state_free(state);
                 return r;
         }
-        free(effects.ptrs);
         if (state->claimed)
                 quota_count_name(manager->quota, &state->source, 1);
         return 0;
@@ -63,8 +61,7 @@ static const struct store_loader loader = { .name = load_name, .unit = load_unit
  * was accepted everywhere, so it is established, whatever a server says later. */
 static void settle_provisional(struct registry_zone *zone)
 {
-        for (struct name_entry *entry = registry_after(zone, ""); entry;
-             entry = registry_after(zone, entry->label)) {
+        for (struct name_entry *entry = registry_after(zone, ""); entry; entry = registry_next(entry)) {
                 struct dns_name name = name_entry_name(entry);
                 bool published = true;
 
@@ -91,7 +88,7 @@ int load_state(struct manager *manager)
         publisher_load_begin(manager->publisher);
         for (struct registry_zone *zone = manager->registry->zones; zone && r >= 0; zone = zone->next)
                 for (struct name_entry *entry = registry_after(zone, ""); entry && r >= 0;
-                     entry = registry_after(zone, entry->label))
+                     entry = registry_next(entry))
                         r = publisher_load_name(manager->publisher, manager->registry, entry);
         if (r >= 0)
                 r = store_load_units(manager->store, &loader, manager, &why);

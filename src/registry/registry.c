@@ -288,10 +288,11 @@ static int schedule(struct name_entry *entry)
         return heap_put(&registry->deadlines, &entry->deadline, end);
 }
 
-static struct name_entry *add_entry(struct registry_zone *zone, const char *label)
+/* Takes the state on success. */
+static struct name_entry *add_entry(struct registry_zone *zone, const char *label, struct name_state *state)
 {
         size_t length = strlen(label);
-        struct name_entry *entry;
+        struct name_entry *entry, *same;
 
         if (heap_reserve(&zone->registry->deadlines, zone->registry->deadlines.n_items + 1) < 0)
                 return NULL;
@@ -299,14 +300,11 @@ static struct name_entry *add_entry(struct registry_zone *zone, const char *labe
         if (!entry)
                 return NULL;
         memcpy(entry->label, label, length + 1);
-        entry->state = name_state_new();
-        if (!entry->state) {
-                free(entry);
-                return NULL;
-        }
+        entry->state = state;
         entry->zone = zone;
         entry->deadline = HEAP_NODE_INIT;
-        RB_INSERT(name_tree, &zone->names, entry);
+        same = RB_INSERT(name_tree, &zone->names, entry);
+        assert(!same);
         zone->n_entries++;
         return entry;
 }
@@ -349,6 +347,20 @@ static void complete_ptr_changes(struct registry *registry, struct effects *effe
         effects->n_ptrs = n;
 }
 
+int registry_load(struct registry_zone *zone, const char *label, struct name_state *state)
+{
+        struct name_entry *entry;
+
+        assert(!name_state_is_empty(state));
+        entry = add_entry(zone, label, state);
+        if (!entry)
+                return -ENOMEM;
+        count_state(zone, state, 1);
+        index_records(entry);
+        (void) schedule(entry); /* room was reserved when the entry was made */
+        return 0;
+}
+
 int registry_install(struct registry_zone *zone, const char *label, struct name_state *after,
                      struct effects *ret_effects, struct name_state **ret_old)
 {
@@ -363,11 +375,15 @@ int registry_install(struct registry_zone *zone, const char *label, struct name_
                 if (!effects.ptrs)
                         return -ENOMEM;
         }
-        if (!entry)
-                entry = add_entry(zone, label);
         if (!entry) {
-                free(effects.ptrs);
-                return -ENOMEM;
+                _cleanup_(name_state_freep) struct name_state *none = name_state_new();
+
+                entry = none ? add_entry(zone, label, none) : NULL;
+                if (!entry) {
+                        free(effects.ptrs);
+                        return -ENOMEM;
+                }
+                none = NULL;
         }
 
         for (unsigned i = 0; i < entry->state->n_records; i++)

@@ -133,6 +133,10 @@ struct effects {
 int registry_install(struct registry_zone *zone, const char *label, struct name_state *after,
                      struct effects *ret_effects, struct name_state **ret_old);
 
+/* A name that is not there yet, as it was stored; nobody is told what follows from it. Takes the state on
+ * success. 0 or -ENOMEM. */
+int registry_load(struct registry_zone *zone, const char *label, struct name_state *state);
+
 /* Who gets the PTR of an address, or NULL: the claim made from that very address wins, else the oldest. */
 struct name_entry *registry_ptr_owner(const struct registry *registry, const struct address *address);
 

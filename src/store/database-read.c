@@ -59,11 +59,10 @@ static int name_cursor_begin(struct name_cursor *cursor)
         return database_to_errno(cursor->ends_code) ?: database_to_errno(cursor->records_code);
 }
 
-static int compare_position(sqlite3_stmt *a, sqlite3_stmt *b)
+static bool is_same_name(sqlite3_stmt *a, sqlite3_stmt *b)
 {
-        int r = strcmp(database_text(a, 1), database_text(b, 1));
-
-        return strcmp(database_text(a, 0), database_text(b, 0)) ?: r;
+        return streq(database_text(a, 1), database_text(b, 1)) &&
+               streq(database_text(a, 0), database_text(b, 0));
 }
 
 /* zone, label, generation, claimed, reserved, provisional, key, claimed_usec, source, blocked_until_usec,
@@ -183,8 +182,7 @@ static int name_cursor_next(struct name_cursor *cursor, struct name_state **ret_
         if (!state)
                 return -ENOMEM;
         r = read_name(cursor->names, state);
-        while (r >= 0 && cursor->records_code == SQLITE_ROW &&
-               compare_position(cursor->records, cursor->names) == 0) {
+        while (r >= 0 && cursor->records_code == SQLITE_ROW && is_same_name(cursor->records, cursor->names)) {
                 r = read_record(cursor, state);
                 cursor->records_code = sqlite3_step(cursor->records);
         }
@@ -192,7 +190,7 @@ static int name_cursor_next(struct name_cursor *cursor, struct name_state **ret_
                 r = database_to_errno(cursor->records_code);
         if (r < 0)
                 return r;
-        if (cursor->ends_code != SQLITE_ROW || compare_position(cursor->ends, cursor->names) != 0)
+        if (cursor->ends_code != SQLITE_ROW || !is_same_name(cursor->ends, cursor->names))
                 return -EBADMSG;
         r = read_ends(cursor, state);
         if (r < 0)
@@ -209,15 +207,20 @@ static int name_cursor_next(struct name_cursor *cursor, struct name_state **ret_
 static int walk_names(struct name_cursor *cursor, const struct store_loader *loader, void *userdata,
                       uint64_t *n_left_lengthened)
 {
+        char zone_text[DNS_NAME_FORMAT_MAX] = "";
         struct name_state *state;
+        struct dns_name zone;
         int r;
 
         r = name_cursor_begin(cursor);
         while (r >= 0 && (r = name_cursor_next(cursor, &state)) > 0) {
                 bool lengthened = name_state_is_moved(state);
-                struct dns_name zone;
+                const char *text = database_text(cursor->names, 0);
 
-                r = dns_name_parse(database_text(cursor->names, 0), &zone);
+                if (!streq(text, zone_text)) {
+                        r = dns_name_parse(text, &zone);
+                        snprintf(zone_text, sizeof(zone_text), "%s", text);
+                }
                 if (r < 0)
                         name_state_free(state);
                 else

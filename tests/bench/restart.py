@@ -57,7 +57,7 @@ def fill(path, lease_usec):
                          ((ZONE + ".", label, i + 1, week, end - 1000000, os.urandom(16), leases)
                           for i, label in enumerate(labels)))
     database.executemany("INSERT INTO records VALUES (?,?,?,?,0)",
-                         ((ZONE + ".", label, position, f"10.{position + 1}.{i >> 8 & 255}.{i & 255}")
+                         ((ZONE + ".", label, position, f"10.{position * 128 + (i >> 16)}.{i >> 8 & 255}.{i & 255}")
                           for i, label in enumerate(labels) for position in range(2)))
     database.execute("UPDATE heartbeat SET refreshed_usec = ?, generation = ?", (lease_usec, NAMES))
     database.execute("COMMIT")
