@@ -271,6 +271,26 @@ def test_many_ended_leases_and_a_full_disk(lab, tmp_path):
     eventually(lambda: not any(nsregd.addresses(f"n{i}.{ZONE}") for i in range(30)), 60)
 
 
+def test_what_was_not_stored_does_not_come_back(lab, tmp_path):
+    """A claim was refused because the disk failed at its last step: what it left in the log is not taken for a claim at
+    the next start, once the disk has worked again for a moment."""
+    fail = tmp_path / "fail"
+    nsregd = lab.nsregd(zones={ZONE: OPTIONS}, limits=PLENTY, environment=preload(SLOW_SYNC_FAIL=str(fail))).start()
+    claim(nsregd.client(ZONE), "kept", 600)
+    fail.write_text("")
+    assert nsregd.client(ZONE).claim("lost", ("10.0.0.1", 600)).rcode == "SERVFAIL"
+    log = os.path.join(nsregd.data_dir, "registry.db-wal")
+    fail.unlink()
+    mended = time.time()
+    # Nobody asks for anything: it tries by itself.
+    eventually(lambda: os.stat(log).st_mtime > mended, 40)
+    time.sleep(0.5)
+    nsregd.kill()
+    nsregd.start()
+    assert nsregd.addresses(f"kept.{ZONE}") and not nsregd.addresses(f"lost.{ZONE}")
+    claim(nsregd.client(ZONE), "lost", 600)
+
+
 # -- databases of earlier and later versions
 
 
