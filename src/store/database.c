@@ -242,7 +242,7 @@ int database_begin(struct database *database)
 
 bool database_in_transaction(const struct database *database)
 {
-        return !sqlite3_get_autocommit(database->handle);
+        return database->handle && !sqlite3_get_autocommit(database->handle);
 }
 
 /* What the file will need is there before anybody is told that it is stored: else the log could not be

@@ -23,6 +23,8 @@ enum job_kind {
         JOB_READ_PAGE, /* behind the transaction */
         JOB_HEARTBEAT, /* every transaction writes one; this one covers what is to come */
         JOB_STOP,      /* a clean one, in a transaction of its own */
+        JOB_REBUILD_BEGIN,
+        JOB_REBUILD_END,
 };
 
 /* A change as a value. The loop makes it, the thread reads it, the loop completes and frees it. */
@@ -65,9 +67,17 @@ struct stamp {
         usec_t lease_usec; /* of the last refresh */
 };
 
+enum rebuild_state {
+        REBUILD_NOT,
+        REBUILD_BEGINNING, /* a fresh database is opened */
+        REBUILD_WRITING,   /* memory goes into it */
+        REBUILD_ENDING,    /* it takes the damaged one's place */
+};
+
 struct store {
         sd_event *event;
         struct database database; /* the thread's, once started, while it is not idle */
+        struct database fresh;    /* the thread's: what takes its place, while rebuilding */
         struct lease_clock clock;
         sd_id128_t run_id;
         sd_id128_t boot_id;
@@ -84,9 +94,15 @@ struct store {
         bool in_flight;
         bool backing_off;
         usec_t backoff_usec;
-        usec_t cover_usec;         /* refreshed_usec of the newest heartbeat made */
-        usec_t covered_usec;       /* of the newest one that is on the disk */
-        bool heartbeat_queued;     /* one that nobody waits for */
+        usec_t cover_usec;     /* refreshed_usec of the newest heartbeat made */
+        usec_t covered_usec;   /* of the newest one that is on the disk */
+        bool heartbeat_queued; /* one that nobody waits for */
+        enum rebuild_state rebuild;
+        struct job_list rebuild_queue; /* what is to be written first, while rebuilding */
+        bool memory_speaks;            /* what is appended belongs there */
+        bool memory_left;
+        store_memory memory; /* may be NULL */
+        void *memory_userdata;
         store_heartbeat heartbeat; /* may be NULL */
         void *heartbeat_userdata;
         int done_fd;
@@ -101,7 +117,8 @@ struct store {
         struct job_list finished;
         struct heartbeat batch_heartbeat;
         uint64_t batch_generation;
-        int finished_error; /* of the transaction */
+        bool batch_is_fresh; /* for the fresh database */
+        int finished_error;  /* of the transaction */
         usec_t commit_usec;
         int checkpoint_error;
         bool busy; /* the thread uses the database */

@@ -46,20 +46,40 @@ static void take_batch(struct store *store, struct job_list *batch)
         }
 }
 
+/* What is to be written anew goes in batches of its own: nothing else is written meanwhile. */
+static void take_rebuild_batch(struct store *store, struct job_list *batch)
+{
+        unsigned weight = 0;
+        struct job *job;
+
+        while ((job = STAILQ_FIRST(&store->rebuild_queue)) && weight < BATCH_MAX) {
+                STAILQ_REMOVE_HEAD(&store->rebuild_queue, next);
+                STAILQ_INSERT_TAIL(batch, job, next);
+                weight += job->weight;
+        }
+}
+
 static void submit(struct store *store)
 {
         struct job_list batch = STAILQ_HEAD_INITIALIZER(batch);
         usec_t refreshed_usec;
 
-        if (store->in_flight || !store->started || STAILQ_EMPTY(&store->queue) ||
-            (store->backing_off && store->n_eager == 0))
+        if (store->in_flight || !store->started)
+                return;
+        if (store->rebuild == REBUILD_NOT &&
+            (STAILQ_EMPTY(&store->queue) || (store->backing_off && store->n_eager == 0)))
+                return;
+        if (store->rebuild != REBUILD_NOT && STAILQ_EMPTY(&store->rebuild_queue))
                 return;
         if (store->backing_off) {
                 store->backing_off = false;
                 /* If it fires all the same there is nothing to be done twice. */
                 (void) sd_event_source_set_enabled(store->retry_source, SD_EVENT_OFF);
         }
-        take_batch(store, &batch);
+        if (store->rebuild == REBUILD_NOT)
+                take_batch(store, &batch);
+        else
+                take_rebuild_batch(store, &batch);
         refreshed_usec = store->cover_usec;
         if (STAILQ_FIRST(&batch)->kind == JOB_STOP)
                 /* Names that are not served now were lengthened nowhere but here. */
@@ -68,6 +88,7 @@ static void submit(struct store *store)
         STAILQ_CONCAT(&store->batch, &batch);
         store->batch_heartbeat = store_make_heartbeat(store, refreshed_usec);
         store->batch_generation = store->generation;
+        store->batch_is_fresh = store->rebuild != REBUILD_NOT;
         pthread_cond_broadcast(&store->changed);
         pthread_mutex_unlock(&store->lock);
         store->in_flight = true;
@@ -93,9 +114,13 @@ void store_append(struct store *store, struct job *job, struct waiter *waiter, w
         if (waiter)
                 waiter_attach(waiter, &job->waiter, done);
         job->kept = !waiter;
+        store->statistics.pending++;
+        if (store->memory_speaks) {
+                STAILQ_INSERT_TAIL(&store->rebuild_queue, job, next);
+                return;
+        }
         STAILQ_INSERT_TAIL(&store->queue, job, next);
         store->n_eager += !job->kept;
-        store->statistics.pending++;
         if (store->in_flight || !store->started)
                 return;
         /* At the end of this turn, with all that it brings. A loop that has ended takes no wishes; then it
@@ -135,6 +160,74 @@ static void retry(struct store *store, struct job_list *kept)
         store->backing_off = sd_event_source_set_time_relative(store->retry_source, store->backoff_usec) >=
                                      0 &&
                              sd_event_source_set_enabled(store->retry_source, SD_EVENT_ONESHOT) >= 0;
+}
+
+/* --- a damaged database --- */
+
+void store_set_memory(struct store *store, store_memory memory, void *userdata)
+{
+        store->memory = memory;
+        store->memory_userdata = userdata;
+}
+
+static int append_rebuild(struct store *store, enum job_kind kind, enum rebuild_state state)
+{
+        struct job *job = job_new(kind, NULL);
+
+        if (!job)
+                return -ENOMEM;
+        job->kept = true;
+        store->statistics.pending++;
+        STAILQ_INSERT_TAIL(&store->rebuild_queue, job, next);
+        store->rebuild = state;
+        return 0;
+}
+
+static int let_memory_speak(struct store *store, bool begin)
+{
+        int r;
+
+        store->memory_speaks = true;
+        r = store->memory(store->memory_userdata, begin);
+        store->memory_speaks = false;
+        return r;
+}
+
+/* The next step of writing the database anew, if "error" says that it is damaged or it is under way. A step
+ * that fails ends it: the next transaction finds the damaged one again, and it begins anew. */
+static void rebuild(struct store *store, int error)
+{
+        enum rebuild_state state = store->rebuild;
+        int r = error;
+
+        if (state == REBUILD_NOT) {
+                if (error == -EBADMSG && store->memory)
+                        /* Out of memory: as if a step had failed. */
+                        (void) append_rebuild(store, JOB_REBUILD_BEGIN, REBUILD_BEGINNING);
+                return;
+        }
+        if (r >= 0 && state == REBUILD_ENDING) {
+                store->rebuild = REBUILD_NOT;
+                store->statistics.rebuilt++;
+                return;
+        }
+        if (r >= 0 && (state == REBUILD_BEGINNING || store->memory_left)) {
+                r = let_memory_speak(store, state == REBUILD_BEGINNING);
+                store->rebuild = REBUILD_WRITING;
+                store->memory_left = r > 0;
+        }
+        if (r >= 0 && STAILQ_EMPTY(&store->rebuild_queue))
+                r = append_rebuild(store, JOB_REBUILD_END, REBUILD_ENDING);
+        if (r >= 0)
+                return;
+        store->rebuild = REBUILD_NOT;
+        while (!STAILQ_EMPTY(&store->rebuild_queue)) {
+                struct job *job = STAILQ_FIRST(&store->rebuild_queue);
+
+                STAILQ_REMOVE_HEAD(&store->rebuild_queue, next);
+                store->statistics.pending--;
+                job_free(job);
+        }
 }
 
 static void note_outcome(struct store *store, int error, usec_t commit_usec)
@@ -199,7 +292,7 @@ static int complete(struct store *store)
         note_outcome(store, r, commit_usec);
         while ((job = STAILQ_FIRST(&finished))) {
                 STAILQ_REMOVE_HEAD(&finished, next);
-                if (r < 0 && job->kept && job->error == r) {
+                if (r < 0 && store->rebuild == REBUILD_NOT && job->kept && job->error == r) {
                         job->error = 0;
                         store->statistics.retried++;
                         STAILQ_INSERT_TAIL(&kept, job, next);
@@ -210,6 +303,7 @@ static int complete(struct store *store)
                 retry(store, &kept);
         else
                 store->covered_usec = covered_usec;
+        rebuild(store, r);
         /* The next one goes to the disk while this one is told. */
         submit(store);
         while ((job = STAILQ_FIRST(&told))) {

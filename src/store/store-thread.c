@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <sys/eventfd.h>
 
+#include "store/rebuild.h"
 #include "store/store-internal.h"
 
 static int write_import(struct database *database, const struct store_import *import)
@@ -43,6 +44,8 @@ static int write_job(struct database *database, const struct job *job)
         case JOB_IMPORT:
                 return write_import(database, job->import);
         case JOB_READ_PAGE:
+        case JOB_REBUILD_BEGIN:
+        case JOB_REBUILD_END:
         case JOB_HEARTBEAT:
         case JOB_STOP:
                 return 0;
@@ -82,13 +85,19 @@ static int try_batch(struct database *database, const struct job_list *batch,
 }
 
 static int write_batch(struct store *store, const struct job_list *batch, const struct heartbeat *heartbeat,
-                       uint64_t generation)
+                       uint64_t generation, bool is_fresh)
 {
+        struct database *database = is_fresh ? &store->fresh : &store->database;
         struct job *guilty, *job;
-        int r;
+        int r = 0;
 
-        while ((r = try_batch(&store->database, batch, heartbeat, generation, &guilty)) < 0 && guilty)
-                guilty->error = r;
+        if (STAILQ_FIRST(batch)->kind == JOB_REBUILD_BEGIN)
+                r = rebuild_begin(&store->database, &store->fresh);
+        if (r >= 0)
+                while ((r = try_batch(database, batch, heartbeat, generation, &guilty)) < 0 && guilty)
+                        guilty->error = r;
+        if (r >= 0 && STAILQ_FIRST(batch)->kind == JOB_REBUILD_END)
+                r = rebuild_end(&store->database, &store->fresh);
         STAILQ_FOREACH (job, batch, next)
                 if (job->error == 0 && r < 0)
                         job->error = r;
@@ -121,6 +130,7 @@ static void *store_thread(void *userdata)
                 uint64_t generation;
                 struct job_list batch;
                 usec_t begin_usec;
+                bool is_fresh;
                 int r;
 
                 store->busy = false;
@@ -134,10 +144,11 @@ static void *store_thread(void *userdata)
                 STAILQ_CONCAT(&batch, &store->batch);
                 heartbeat = store->batch_heartbeat;
                 generation = store->batch_generation;
+                is_fresh = store->batch_is_fresh;
                 pthread_mutex_unlock(&store->lock);
 
                 begin_usec = now_usec(CLOCK_MONOTONIC);
-                r = write_batch(store, &batch, &heartbeat, generation);
+                r = write_batch(store, &batch, &heartbeat, generation, is_fresh);
 
                 pthread_mutex_lock(&store->lock);
                 store->commit_usec = now_usec(CLOCK_MONOTONIC) - begin_usec;
@@ -148,7 +159,8 @@ static void *store_thread(void *userdata)
                 pthread_mutex_unlock(&store->lock);
 
                 /* Who waited is told meanwhile. */
-                r = database_checkpoint(&store->database, false);
+                r = database_checkpoint(is_fresh && store->fresh.handle ? &store->fresh : &store->database,
+                                        false);
 
                 pthread_mutex_lock(&store->lock);
                 store->checkpoint_error = r;

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 
+#include "store/rebuild.h"
 #include "store/store-internal.h"
 #include "util/file.h"
 
@@ -91,12 +92,16 @@ int store_open(sd_event *event, const char *directory, const char *runtime_direc
         }
         store->done_fd = -1;
         STAILQ_INIT(&store->queue);
+        STAILQ_INIT(&store->rebuild_queue);
         STAILQ_INIT(&store->batch);
         STAILQ_INIT(&store->finished);
         pthread_mutex_init(&store->lock, NULL);
         pthread_cond_init(&store->changed, NULL);
         store->event = sd_event_ref(event);
 
+        r = rebuild_finish(path);
+        if (r < 0)
+                return database_explain(why, r, "a database that was written anew cannot take its place");
         r = database_open(&store->database, path, why);
         if (r < 0)
                 return r;
@@ -207,11 +212,13 @@ struct store *store_free(struct store *store)
         if (store->done_fd >= 0)
                 close(store->done_fd);
         job_list_clear(&store->queue);
+        job_list_clear(&store->rebuild_queue);
         job_list_clear(&store->batch);
         job_list_clear(&store->finished);
         if (store->stamp)
                 munmap(store->stamp, sizeof(*store->stamp));
         database_close(&store->database);
+        database_close(&store->fresh);
         pthread_cond_destroy(&store->changed);
         pthread_mutex_destroy(&store->lock);
         sd_event_unref(store->event);

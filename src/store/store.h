@@ -141,6 +141,15 @@ int store_cover_refresh(struct store *store, struct waiter *waiter, waiter_done 
 typedef void (*store_heartbeat)(void *userdata);
 void store_set_heartbeat(struct store *store, store_heartbeat heartbeat, void *userdata);
 
+/* --- a damaged database --- */
+
+/* Appends what is in memory, a part of it with each call: the names, without waiters. "begin": from
+ * the beginning. 1: there is more; 0: that was all; -errno. Called when the database turns out to be damaged
+ * while everything runs; a fresh one is written from it, and changes wait until it has taken the other's
+ * place. Without it every change fails from then on. */
+typedef int (*store_memory)(void *userdata, bool begin);
+void store_set_memory(struct store *store, store_memory memory, void *userdata);
+
 /* --- the end --- */
 
 /* The last transaction: everything before it is on the disk and nothing has to be lengthened. Whatever is
@@ -155,6 +164,7 @@ struct store_statistics {
         uint64_t changes;
         uint64_t failures;
         uint64_t pending;
+        uint64_t rebuilt;        /* a damaged database was replaced so often */
         uint64_t retried;        /* changes that were or will be tried again */
         usec_t last_commit_usec; /* how long it took */
         usec_t failing_usec;     /* CLOCK_MONOTONIC: since when no transaction succeeded; 0: none failed */

@@ -36,6 +36,8 @@ struct write_back {
         /* How far the round, or the flush, has come. A name that is gone meanwhile is found by its place. */
         struct dns_name zone;
         char label[DNS_LABEL_MAX + 1];
+        struct dns_name memory_zone; /* the same for a database that is written anew */
+        char memory_label[DNS_LABEL_MAX + 1];
         LIST_HEAD(, portion) portions;
         unsigned n_portions;
         bool flushing;
@@ -248,6 +250,40 @@ static void on_heartbeat(void *userdata)
         }
 }
 
+/* --- a damaged database --- */
+
+static int on_memory(void *userdata, bool begin)
+{
+        struct write_back *back = userdata;
+        struct registry_zone *zone;
+        int r;
+
+        if (begin) {
+                back->memory_zone.length = 0;
+                back->memory_label[0] = '\0';
+        }
+        zone = back->memory_zone.length > 0 ? registry_find_zone(back->registry, &back->memory_zone)
+                                            : back->registry->zones;
+        for (unsigned i = 0; zone && i < SLICE_MAX; i++) {
+                struct name_entry *entry = registry_after(zone, back->memory_label);
+
+                back->memory_zone = zone->policy->zone;
+                if (entry) {
+                        r = store_put_name(back->store, &back->memory_zone, entry->label, entry->state, NULL,
+                                           NULL);
+                        if (r < 0)
+                                return r;
+                        strcpy(back->memory_label, entry->label);
+                        continue;
+                }
+                back->memory_label[0] = '\0';
+                zone = zone->next;
+                if (zone)
+                        back->memory_zone = zone->policy->zone;
+        }
+        return zone != NULL;
+}
+
 /* --- at the stop --- */
 
 static void flush_more(struct write_back *back)
@@ -314,6 +350,7 @@ struct write_back *write_back_new(struct store *store, struct registry *registry
         back->round_usec = round_usec;
         LIST_INIT(&back->portions);
         store_set_heartbeat(store, on_heartbeat, back);
+        store_set_memory(store, on_memory, back);
         return back;
 }
 
@@ -334,6 +371,7 @@ struct write_back *write_back_free(struct write_back *back)
         if (back->flush_waiter)
                 waiter_clear(back->flush_waiter);
         store_set_heartbeat(back->store, NULL, NULL);
+        store_set_memory(back->store, NULL, NULL);
         free(back);
         return NULL;
 }

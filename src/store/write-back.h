@@ -11,8 +11,8 @@
 
 struct write_back;
 
-/* Becomes the store's heartbeat. "registry" is the one whose names are written. A round begins at most once
- * in "round_usec". NULL when memory is out. */
+/* Becomes the store's heartbeat, and its memory should the database be damaged. "registry" is the one whose
+ * names are written. A round begins at most once in "round_usec". NULL when memory is out. */
 struct write_back *write_back_new(struct store *store, struct registry *registry, usec_t round_usec);
 /* What is under way is written all the same. */
 struct write_back *write_back_free(struct write_back *back);

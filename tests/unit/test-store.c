@@ -1001,6 +1001,130 @@ static void test_stamp_of_another_run(void **unused)
         end(&lab);
 }
 
+/* --- damage --- */
+
+/* All of the file but its first page, which is not read again while it is open. */
+static void damage(struct lab *lab, long from)
+{
+        char path[128];
+        FILE *file;
+        long size;
+
+        snprintf(path, sizeof(path), "%s/registry.db", lab->directory);
+        file = fopen(path, "r+");
+        assert_non_null(file);
+        assert_int_equal(fseek(file, 0, SEEK_END), 0);
+        size = ftell(file);
+        assert_true(size > from);
+        assert_int_equal(fseek(file, from, SEEK_SET), 0);
+        for (long i = from; i < size; i++)
+                assert_int_equal(fputc(0xee, file), 0xee);
+        fclose(file);
+}
+
+/* Memory is the truth: a fresh database takes its place, the old one is kept. */
+static void test_damaged_while_running(void **unused)
+{
+        struct zone_policy policy;
+        struct registry *registry;
+        struct store_statistics statistics;
+        struct write_back *back;
+        struct name_state *state;
+        struct lab lab = {};
+        char path[128];
+
+        begin(&lab);
+        open_store(&lab);
+        registry = make_registry(&lab, &policy, 3000);
+        back = write_back_new(lab.store, registry, USEC_PER_HOUR);
+        assert_int_equal(store_drain(lab.store), 0);
+        assert_int_equal(database_checkpoint(&lab.store->database, true), 0);
+        assert_int_equal(sqlite3_db_release_memory(lab.store->database.handle), SQLITE_OK);
+        damage(&lab, 4096);
+
+        state = make_state(&lab, "10.0.0.9", LONG);
+        put(&lab, "more", state);
+        run_until(&lab, 3001);
+        assert_int_equal(lab.error, -EBADMSG);
+        put(&lab, "n001000", state);
+        run_until(&lab, 3002);
+        assert_int_equal(lab.error, 0);
+        store_statistics(lab.store, &statistics);
+        assert_int_equal(statistics.rebuilt, 1);
+        assert_int_equal(store_drain(lab.store), 0);
+        back = write_back_free(back);
+        stop(&lab);
+        snprintf(path, sizeof(path), "%s/registry.db.damaged", lab.directory);
+        assert_int_equal(access(path, F_OK), 0);
+        open_store(&lab);
+        assert_int_equal(lab.n_names, 3000);
+        registry_free(registry);
+        zone_policy_clear(&policy);
+        name_state_free(state);
+        end(&lab);
+}
+
+/* The exchange was cut short: the whole one counts, with nothing of the old one's log. */
+static void test_exchange_is_finished(void **unused)
+{
+        struct name_state *state;
+        struct lab lab = {};
+        char command[512];
+
+        begin(&lab);
+        open_store(&lab);
+        state = make_state(&lab, "10.0.0.1", LONG);
+        put(&lab, "foo", state);
+        run_until(&lab, 1);
+        stop(&lab);
+        snprintf(command, sizeof(command),
+                 "cd %s && mv registry.db registry.db.whole && echo damaged > registry.db && echo log > "
+                 "registry.db-wal",
+                 lab.directory);
+        assert_int_equal(system(command), 0);
+        open_store(&lab);
+        assert_int_equal(lab.n_names, 1);
+        assert_string_equal(lab.label, "foo");
+        snprintf(command, sizeof(command), "grep -q damaged %s/registry.db.damaged", lab.directory);
+        assert_int_equal(system(command), 0);
+        name_state_free(state);
+        end(&lab);
+}
+
+/* What cannot be read is not the end of a table. */
+static void test_unreadable_is_not_the_end(void **unused)
+{
+        struct lab lab = {};
+        struct name_state *state;
+        char *why = NULL;
+        int names, serials;
+
+        begin(&lab);
+        open_store(&lab);
+        state = make_state(&lab, "10.0.0.1", LONG);
+        for (unsigned i = 0; i < 2000; i++) {
+                struct dns_name zone;
+                char text[64];
+
+                snprintf(text, sizeof(text), "zone-with-a-long-name-%u.example.", i);
+                zone = name_of(text);
+                assert_int_equal(store_put_serial(lab.store, &zone, i, NULL, NULL), 0);
+                snprintf(text, sizeof(text), "n%u", i);
+                put(&lab, text, state);
+        }
+        run_until(&lab, 2000);
+        stop(&lab);
+        damage(&lab, 80 * 4096);
+        assert_int_equal(store_open(lab.event, lab.directory, NULL, &lab.store, &why), 0);
+        names = store_load_names(lab.store, &loader, &lab, &why);
+        serials = store_load_serials(lab.store, &loader, &lab, &why);
+        assert_true(names < 0 && serials < 0);
+        assert_non_null(why);
+        free(why);
+        name_state_free(state);
+        end(&lab);
+}
+
 static void test_damaged(void **unused)
 {
         struct store *store = NULL;
@@ -1035,6 +1159,9 @@ int main(void)
                 cmocka_unit_test(test_full_disk),
                 cmocka_unit_test(test_batches_and_order),
                 cmocka_unit_test(test_damaged),
+                cmocka_unit_test(test_damaged_while_running),
+                cmocka_unit_test(test_exchange_is_finished),
+                cmocka_unit_test(test_unreadable_is_not_the_end),
                 cmocka_unit_test(test_ends_are_of_one_state),
                 cmocka_unit_test(test_flush),
                 cmocka_unit_test(test_mark_is_cleared_by_what_is_durable),
