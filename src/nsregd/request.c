@@ -27,6 +27,7 @@ struct request {
         size_t n_addresses;
         struct decision decision;
         struct publication *publication;
+        struct waiter covering; /* for the heartbeat that covers a refresh */
         size_t size;
         uint8_t bytes[]; /* as received */
 };
@@ -68,6 +69,7 @@ static void request_free(struct request *request)
         LIST_REMOVE(request, requests);
         request->manager->n_requests--;
         quota_return_waiting(request->manager->quota, &request->source);
+        waiter_clear(&request->covering);
         publication_free(request->publication);
         update_clear(&request->update);
         free(request->addresses);
@@ -462,6 +464,13 @@ static void note_addresses(struct request *request)
                         addresses[request->n_addresses++] = request->update.operations[i].address;
 }
 
+/* Where the disk fails the refresh stands all the same, in memory and over the end of this process: an owner
+ * is not to lose its records because a disk is full. */
+static void on_covered(struct waiter *waiter, int error)
+{
+        stage_publish(container_of(waiter, struct request, covering));
+}
+
 static void refresh(struct request *request, struct name_state *after)
 {
         struct manager *manager = request->manager;
@@ -476,7 +485,9 @@ static void refresh(struct request *request, struct name_state *after)
         manager->statistics.refreshes++;
         store_note_refresh(manager->store);
         manager_arm(manager);
-        stage_publish(request);
+        /* Out of memory: as with a disk that fails. */
+        if (store_cover_refresh(manager->store, &request->covering, on_covered) != 0)
+                stage_publish(request);
 }
 
 static void stage_apply(struct request *request)

@@ -364,3 +364,24 @@ def test_time_off_counts_when_the_clock_is_synchronized(lab, tmp_path):
     eventually(lambda: not nsregd.addresses(f"gone.{ZONE}"), 10)
     assert nsregd.addresses(f"back.{ZONE}") == {"10.0.0.1"}
     assert nsregd.client(ZONE).claim("gone", "10.0.0.2").rcode == "REFUSED"
+
+
+def test_step_of_the_wall_clock_holds_what_ends(lab, tmp_path):
+    """Forward, against CLOCK_BOOTTIME: as if the machine had been saved and resumed. Nobody could refresh meanwhile."""
+    step = tmp_path / "step"
+    nsregd = lab.nsregd(zones={ZONE: OPTIONS}, restart_grace="6s",
+                        environment=preload("shift-clock", SHIFT_CLOCK_SEC=7200, SHIFT_CLOCK_FILE=step)).start()
+    granted = time.monotonic()
+    assert nsregd.client(ZONE).claim("foo", ("10.0.0.1", 4), key_ttl=4).rcode == "NOERROR"
+    # A look at the clocks before the step: a lease of its own ends.
+    assert nsregd.client(ZONE).claim("bar", ("10.0.0.1", 1), key_ttl=3600).rcode == "NOERROR"
+    eventually(lambda: not nsregd.addresses(f"bar.{ZONE}"), 10)
+    step.write_text("")
+    nsregd.wait_log("stepped forward")
+    assert nsregd.addresses(f"foo.{ZONE}")
+    eventually(lambda: not nsregd.addresses(f"foo.{ZONE}"), 20)
+    assert time.monotonic() >= granted + 4 + 5
+    # Who owned it then keeps it, as this registrar's clock is two hours ahead for others as well.
+    now = int(time.time()) + 7200
+    reply = nsregd.client(ZONE).claim("foo", "10.0.0.2", inception=now - 10, expiration=now + 100)
+    assert reply.rcode == "REFUSED" and "another key" in reply.text

@@ -165,6 +165,23 @@ def test_reboot_ends_no_refreshed_lease(lab):
         time.sleep(0.1)
 
 
+@pytest.mark.parametrize("delay", [0, 200])
+def test_reboot_right_after_the_first_refresh(lab, delay):
+    """The first refresh after a quiet time is answered when a heartbeat covers it, not before."""
+    nsregd = lab.nsregd(zones={ZONE: OPTIONS}, limits=PLENTY,
+                        environment={**other_boot(1), **preload(SLOW_SYNC_MS=delay)}).start()
+    client = nsregd.client(ZONE)
+    claim(client, "foo", key_ttl=LEASE)
+    time.sleep(LEASE / 2)
+    refreshed = claim(client, "foo", key_ttl=LEASE)
+    nsregd.kill()
+    nsregd.environment.update(other_boot(2))
+    nsregd.start()
+    while time.monotonic() < refreshed + LEASE - 0.5:
+        assert nsregd.addresses(f"foo.{ZONE}")
+        time.sleep(0.1)
+
+
 @pytest.mark.parametrize("end", ["term", "kill", "reload"])
 def test_what_a_start_lengthens_stays_so(lab, end):
     """A kill, a start that lengthens what it cannot know, and whatever follows: no lease ends early."""
