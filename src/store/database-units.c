@@ -3,6 +3,7 @@
 /* What is published where: a key and a content, which only the plan understands. */
 
 #include "store/database.h"
+#include "store/store-internal.h"
 
 const char database_units_schema[] =
         "CREATE TABLE units (upstream TEXT NOT NULL, mode INTEGER NOT NULL, owner TEXT NOT NULL,"
@@ -85,6 +86,50 @@ int database_load_units(struct database *database, const struct store_loader *lo
                 r = database_explain_sqlite(database, why);
         sqlite3_finalize(units);
         return r < 0 ? r : 0;
+}
+
+int database_read_units(struct database *database, const struct unit_row *after, struct store_units *page)
+{
+        char owner[DNS_NAME_FORMAT_MAX] = "";
+        sqlite3_stmt *units = NULL;
+        int r, code = SQLITE_DONE;
+
+        r = database_prepare(database,
+                             "SELECT upstream, mode, owner, type, rdata, zone, flags, vals FROM units"
+                             " WHERE upstream = ?1 AND (mode, owner, type, rdata) > (?2, ?3, ?4, ?5)"
+                             " ORDER BY upstream, mode, owner, type, rdata",
+                             &units);
+        if (r < 0)
+                return r;
+        if (after->owner.length > 0)
+                dns_name_format(&after->owner, owner);
+        code = sqlite3_bind_text(units, 1, after->upstream, -1, SQLITE_STATIC);
+        /* Before every mode there is. */
+        if (code == SQLITE_OK)
+                code = sqlite3_bind_int(units, 2, after->owner.length > 0 ? (int) after->mode : -1);
+        if (code == SQLITE_OK)
+                code = sqlite3_bind_text(units, 3, owner, -1, SQLITE_STATIC);
+        if (code == SQLITE_OK)
+                code = sqlite3_bind_int(units, 4, after->type);
+        if (code == SQLITE_OK)
+                code = sqlite3_bind_blob64(units, 5, after->rdata_size > 0 ? (const void *) after->rdata : "",
+                                           after->rdata_size, SQLITE_STATIC);
+        while (code == SQLITE_OK || code == SQLITE_ROW) {
+                struct unit_row row;
+
+                code = page->n_units < STORE_PAGE_MAX ? sqlite3_step(units) : SQLITE_OK;
+                if (code != SQLITE_ROW)
+                        break;
+                r = read_unit(units, &row);
+                if (r >= 0)
+                        r = stored_unit_set(&page->units[page->n_units], &row);
+                if (r < 0)
+                        break;
+                page->n_units++;
+        }
+        page->is_last = code == SQLITE_DONE;
+        sqlite3_finalize(units);
+        return r < 0 ? r : database_to_errno(code);
 }
 
 /* --- from schema 1: (upstream, kind, owner, state, rrset); kind 0 is the addresses of a name, 1 the PTRs of

@@ -90,6 +90,8 @@ int database_load_serials(struct database *database, const struct store_loader *
                           char **why);
 int database_load_imports(struct database *database, const struct store_loader *loader, void *userdata,
                           char **why);
+/* Units of one upstream behind a row; one without owner: from the first. */
+int database_read_units(struct database *database, const struct unit_row *after, struct store_units *page);
 /* Names of one zone behind a label. */
 int database_read_page(struct database *database, usec_t floor_usec, struct store_page *page);
 

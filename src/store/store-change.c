@@ -24,12 +24,15 @@ struct job *job_free(struct job *job)
         if (job->waiter)
                 waiter_clear(job->waiter);
         name_state_free(job->state);
-        free(job->unit_octets);
+        free(job->unit.octets);
         moved_slice_free(job->slice);
         store_import_free(job->import);
         if (job->page)
                 store_page_clear(job->page);
         free(job->page);
+        if (job->units)
+                store_units_clear(job->units);
+        free(job->units);
         free(job);
         return NULL;
 }
@@ -60,29 +63,34 @@ int store_put_name(struct store *store, const struct dns_name *zone, const char 
         return 0;
 }
 
+int stored_unit_set(struct stored_unit *unit, const struct unit_row *row)
+{
+        size_t upstream_size = strlen(row->upstream) + 1;
+        uint8_t *octets = malloc(upstream_size + row->rdata_size + row->values_size);
+
+        if (!octets)
+                return -ENOMEM;
+        *unit = (struct stored_unit){ .row = *row, .octets = octets };
+        memcpy(octets, row->upstream, upstream_size);
+        unit->row.upstream = (const char *) octets;
+        octets += upstream_size;
+        if (row->rdata_size > 0)
+                memcpy(octets, row->rdata, row->rdata_size);
+        unit->row.rdata = octets;
+        octets += row->rdata_size;
+        if (row->values_size > 0)
+                memcpy(octets, row->values, row->values_size);
+        unit->row.values = octets;
+        return 0;
+}
+
 static int put_unit(struct store *store, enum job_kind kind, const struct unit_row *row,
                     struct waiter *waiter, waiter_done done)
 {
         _cleanup_(job_freep) struct job *job = job_new(kind, NULL);
-        size_t upstream_size = strlen(row->upstream) + 1;
-        uint8_t *octets;
 
-        if (!job)
+        if (!job || stored_unit_set(&job->unit, row) < 0)
                 return -ENOMEM;
-        job->unit_octets = octets = malloc(upstream_size + row->rdata_size + row->values_size);
-        if (!octets)
-                return -ENOMEM;
-        job->unit = *row;
-        memcpy(octets, row->upstream, upstream_size);
-        job->unit.upstream = (const char *) octets;
-        octets += upstream_size;
-        if (row->rdata_size > 0)
-                memcpy(octets, row->rdata, row->rdata_size);
-        job->unit.rdata = octets;
-        octets += row->rdata_size;
-        if (row->values_size > 0)
-                memcpy(octets, row->values, row->values_size);
-        job->unit.values = octets;
         store_append(store, TAKE_PTR(job), waiter, done);
         return 0;
 }
@@ -261,4 +269,28 @@ void store_page_clear(struct store_page *page)
         for (unsigned i = 0; i < page->n_names; i++)
                 page->names[i].state = name_state_free(page->names[i].state);
         page->n_names = 0;
+}
+
+int store_read_units(struct store *store, struct store_units *page, waiter_done done)
+{
+        struct unit_row first = { .upstream = page->upstream };
+        _cleanup_(job_freep) struct job *job = job_new(JOB_READ_UNITS, NULL);
+
+        assert(page->n_units == 0);
+        if (!job || stored_unit_set(&job->unit, page->after ?: &first) < 0)
+                return -ENOMEM;
+        job->units = calloc(1, sizeof(*job->units));
+        if (!job->units)
+                return -ENOMEM;
+        job->weight = STORE_PAGE_MAX;
+        store_append(store, TAKE_PTR(job), &page->waiter, done);
+        return 0;
+}
+
+void store_units_clear(struct store_units *page)
+{
+        assert(!waiter_is_waiting(&page->waiter));
+        for (unsigned i = 0; i < page->n_units; i++)
+                free(page->units[i].octets);
+        page->n_units = 0;
 }

@@ -21,6 +21,7 @@ enum job_kind {
         JOB_MOVE_ENDS,
         JOB_IMPORT,
         JOB_READ_PAGE, /* behind the transaction */
+        JOB_READ_UNITS,
         JOB_HEARTBEAT, /* every transaction writes one; this one covers what is to come */
         JOB_STOP,      /* a clean one, in a transaction of its own */
         JOB_REBUILD_BEGIN,
@@ -38,12 +39,12 @@ struct job {
         struct dns_name zone;
         char label[DNS_LABEL_MAX + 1];
         struct name_state *state;
-        struct unit_row unit; /* its views are into: */
-        uint8_t *unit_octets;
+        struct stored_unit unit; /* to be written, or behind which is read */
         uint32_t serial;
         struct moved_slice *slice; /* a reference */
         struct store_import *import;
         struct store_page *page; /* the store's own, handed over when told */
+        struct store_units *units;
 };
 STAILQ_HEAD(job_list, job);
 
@@ -129,6 +130,8 @@ struct job *job_new(enum job_kind kind, const struct dns_name *zone);
 struct job *job_free(struct job *job);
 DEFINE_CLEANUP(struct job *, job_free)
 void job_list_clear(struct job_list *list);
+/* A copy in one piece of memory. 0 or -ENOMEM. */
+int stored_unit_set(struct stored_unit *unit, const struct unit_row *row);
 
 /* Takes the job. Cannot fail. */
 void store_append(struct store *store, struct job *job, struct waiter *waiter, waiter_done done);

@@ -262,6 +262,14 @@ static void finish_job(struct store *store, struct job *job)
                 page->is_last = job->page->is_last;
                 job->page->n_names = 0;
         }
+        if (job->kind == JOB_READ_UNITS && job->waiter && job->error >= 0) {
+                struct store_units *page = container_of(job->waiter, struct store_units, waiter);
+
+                memcpy(page->units, job->units->units, sizeof(page->units));
+                page->n_units = job->units->n_units;
+                page->is_last = job->units->is_last;
+                job->units->n_units = 0;
+        }
         waiter_tell(&job->waiter, job->error);
         job_free(job);
 }

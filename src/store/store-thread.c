@@ -34,9 +34,9 @@ static int write_job(struct database *database, const struct job *job)
         case JOB_PUT_NAME:
                 return database_put_name(database, &job->zone, job->label, job->state);
         case JOB_PUT_UNIT:
-                return database_put_unit(database, &job->unit);
+                return database_put_unit(database, &job->unit.row);
         case JOB_DELETE_UNIT:
-                return database_delete_unit(database, &job->unit);
+                return database_delete_unit(database, &job->unit.row);
         case JOB_PUT_SERIAL:
                 return database_put_serial(database, &job->zone, job->serial);
         case JOB_MOVE_ENDS:
@@ -44,6 +44,7 @@ static int write_job(struct database *database, const struct job *job)
         case JOB_IMPORT:
                 return write_import(database, job->import);
         case JOB_READ_PAGE:
+        case JOB_READ_UNITS:
         case JOB_REBUILD_BEGIN:
         case JOB_REBUILD_END:
         case JOB_HEARTBEAT:
@@ -103,6 +104,8 @@ static int write_batch(struct store *store, const struct job_list *batch, const 
                         job->error = r;
                 else if (job->kind == JOB_READ_PAGE)
                         job->error = database_read_page(&store->database, store->floor_usec, job->page);
+                else if (job->kind == JOB_READ_UNITS)
+                        job->error = database_read_units(&store->database, &job->unit.row, job->units);
         return r;
 }
 

@@ -128,6 +128,23 @@ int store_read_page(struct store *store, struct store_page *page, waiter_done do
 /* Names that were not taken are freed. Not while it is waiting: clear the waiter first. */
 void store_page_clear(struct store_page *page);
 
+/* The same for units of one upstream. Begin with "after" NULL; to go on, hand the last one over: keep it
+ * until then. */
+struct stored_unit {
+        struct unit_row row; /* its views are into: */
+        uint8_t *octets;     /* owned */
+};
+struct store_units {
+        struct waiter waiter;
+        const char *upstream;         /* the caller's, while store_read_units() runs */
+        const struct unit_row *after; /* likewise */
+        bool is_last;
+        unsigned n_units;
+        struct stored_unit units[STORE_PAGE_MAX];
+};
+int store_read_units(struct store *store, struct store_units *page, waiter_done done);
+void store_units_clear(struct store_units *page);
+
 /* --- refreshes --- */
 
 /* A lease was refreshed in memory. Cheap: it writes a word that outlives the process, and every few seconds

@@ -893,6 +893,52 @@ static void test_pages(void **unused)
         end(&lab);
 }
 
+static void test_pages_of_units(void **unused)
+{
+        struct store_units *page = calloc(1, sizeof(*page));
+        struct stored_unit last = {};
+        struct lab lab = {};
+        unsigned n_units = 0;
+
+        begin(&lab);
+        open_store(&lab);
+        current = &lab;
+        for (unsigned i = 0; i < 1300; i++) {
+                uint8_t rdata[2] = { (uint8_t) (i >> 8), (uint8_t) i };
+                struct unit_row row = { .upstream = i % 13 == 0 ? "other" : "this",
+                                        .mode = i % 2 ? UNIT_SHARED : UNIT_EXCLUSIVE,
+                                        .owner = name_of("foo.d.example."),
+                                        .type = (uint16_t) i,
+                                        .rdata = rdata,
+                                        .rdata_size = i % 2 ? 2 : 0,
+                                        .flags = i,
+                                        .values = rdata,
+                                        .values_size = 2 };
+
+                assert_int_equal(store_put_unit(lab.store, &row, NULL, NULL), 0);
+        }
+        page->upstream = "this";
+        while (!page->is_last) {
+                assert_int_equal(store_read_units(lab.store, page, on_done), 0);
+                while (waiter_is_waiting(&page->waiter))
+                        assert_true(sd_event_run(lab.event, UINT64_MAX) >= 0);
+                assert_int_equal(lab.error, 0);
+                for (unsigned i = 0; i < page->n_units; i++)
+                        assert_string_equal(page->units[i].row.upstream, "this");
+                n_units += page->n_units;
+                free(last.octets);
+                last = (struct stored_unit){};
+                if (page->n_units > 0)
+                        assert_int_equal(stored_unit_set(&last, &page->units[page->n_units - 1].row), 0);
+                page->after = &last.row;
+                store_units_clear(page);
+        }
+        assert_int_equal(n_units, 1200);
+        free(last.octets);
+        free(page);
+        end(&lab);
+}
+
 /* --- other versions --- */
 
 static int on_old_name(void *userdata, const struct dns_name *zone, const char *label,
@@ -1172,6 +1218,7 @@ int main(void)
                 cmocka_unit_test(test_impossible_value),
                 cmocka_unit_test(test_behind_the_loop),
                 cmocka_unit_test(test_pages),
+                cmocka_unit_test(test_pages_of_units),
                 cmocka_unit_test(test_schema_1),
                 cmocka_unit_test(test_stamp_of_another_run),
         };
