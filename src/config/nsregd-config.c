@@ -463,6 +463,8 @@ static const struct config_key nsregd_keys[] = {
           NSREGD(listen_port_given) },
         { "server-name", CONFIG_SCALAR, &config_type_dns_name, NULL, NSREGD(server_name) },
         { "data-dir", CONFIG_SCALAR, &config_type_string, NULL, NSREGD(data_dir) },
+        { "restart-grace", CONFIG_SCALAR, &config_type_time_span, "10min", NSREGD(restart_grace_usec),
+          .minimum = 0, .maximum = USEC_PER_DAY },
         { "limits", CONFIG_TABLE, .offset = NSREGD(limits), .table = &limits_table },
         { "zones", CONFIG_MAP, .offset = NSREGD(zones), .table = &zone_table, .array = &zones_array },
         {},

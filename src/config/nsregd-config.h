@@ -29,6 +29,7 @@ struct nsregd_config {
         bool listen_port_given;      /* then it is the SRV answer's port, whatever socket was asked */
         struct dns_name server_name; /* length 0: not set */
         char *data_dir;              /* absolute or relative to the working directory */
+        usec_t restart_grace_usec;   /* 0: leases end as if nothing had been */
         struct zone_config *zones;   /* in the order of the file; NULL when there are none */
         size_t n_zones;
         struct peer_limits limits;

@@ -40,7 +40,7 @@ uint64_t bus_real_usec(const struct context *context, usec_t lease_usec)
 {
         struct registry_time now = context_time(context);
 
-        return now.real_usec + lease_usec - now.lease_usec;
+        return lease_to_real(lease_usec, &now);
 }
 
 bool bus_is_published(const struct name_entry *entry)

@@ -17,7 +17,7 @@ struct administration;
 struct announcer;
 struct bus;
 struct changes;
-struct clock_watch;
+struct hold;
 struct journal;
 struct keycache;
 struct lease_ends;
@@ -32,6 +32,7 @@ struct stop;
 struct stream_set;
 struct udp_server;
 struct undos;
+struct write_back;
 struct zones;
 
 /* Counted since the start; for people. */
@@ -57,6 +58,7 @@ struct context {
         struct quota *quota;
         struct standing *standing;
         struct store *store;
+        struct write_back *write_back;
         struct rows *rows;
         struct publisher *publisher;
         struct stream_set *streams;
@@ -66,7 +68,7 @@ struct context {
         struct changes *changes;
         struct lease_ends *lease_ends;
         struct undos *undos;
-        struct clock_watch *clock_watch;
+        struct hold *hold;
         struct keycache *keycache;
         struct announcer *announcer;
         struct journal *journal;

@@ -11,9 +11,11 @@
 #include "util/log.h"
 
 struct import {
-        struct registry *registry;
+        struct waiter waiter;
+        int error; /* of storing */
         struct registry_zone *zone;
         struct store *store;
+        struct store_import *stored;
         unsigned n_taken;
         unsigned n_owned; /* claimed already */
         unsigned n_left;  /* expired, or no name of the zone */
@@ -52,7 +54,7 @@ static int import_entry(void *userdata, const struct dns_name *name, const struc
         state->key_lease_sec = (uint32_t) MIN(left_usec / USEC_PER_SEC + 1,
                                               (usec_t) import->zone->policy->max_key_ttl_sec);
         state->key_end_usec = store_lease_now(import->store) + state->key_lease_sec * USEC_PER_SEC;
-        r = store_put_name(import->store, &import->zone->policy->zone, label, state, NULL, NULL);
+        r = store_import_add(import->stored, label, state);
         if (r >= 0)
                 r = registry_install(import->zone, label, state, &effects, NULL);
         if (r < 0)
@@ -63,12 +65,36 @@ static int import_entry(void *userdata, const struct dns_name *name, const struc
         return 0;
 }
 
+static void on_stored(struct waiter *waiter, int error)
+{
+        container_of(waiter, struct import, waiter)->error = error;
+}
+
+/* With the mark that it is done, all or nothing. */
+static int import_store(struct import *import)
+{
+        int r;
+
+        import->error = -EIO;
+        r = store_put_import(TAKE_PTR(import->stored), &import->waiter, on_stored);
+        if (r >= 0)
+                r = store_drain(import->store);
+        waiter_clear(&import->waiter);
+        return r < 0 ? r : import->error;
+}
+
 static int import_file(struct import *import, const char *path)
 {
         _cleanup_free_ char *why = NULL;
         int r;
 
+        import->stored = store_import_new(import->store, &import->zone->policy->zone);
+        if (!import->stored)
+                return log_oom();
         r = keydb_read(path, import_entry, import, &why);
+        if (r >= 0)
+                r = import_store(import);
+        import->stored = store_import_free(import->stored);
         if (r < 0) {
                 log_error("Cannot import %s: %s. Nothing of it was taken.", path, why ?: strerror(-r));
                 return r;
@@ -79,25 +105,72 @@ static int import_file(struct import *import, const char *path)
         return 0;
 }
 
+struct imported {
+        bool all;
+        struct dns_name *zones; /* owned */
+        size_t n_zones;
+};
+
+static int load_import(void *userdata, const struct dns_name *zone)
+{
+        struct imported *imported = userdata;
+        struct dns_name *zones;
+
+        if (!zone) {
+                imported->all = true;
+                return 0;
+        }
+        zones = reallocarray(imported->zones, imported->n_zones + 1, sizeof(*zones));
+        if (!zones)
+                return -ENOMEM;
+        imported->zones = zones;
+        zones[imported->n_zones++] = *zone;
+        return 0;
+}
+
+static bool is_imported(const struct imported *imported, const struct dns_name *zone)
+{
+        for (size_t i = 0; i < imported->n_zones; i++)
+                if (dns_name_equal(&imported->zones[i], zone))
+                        return true;
+        return imported->all;
+}
+
+/* A zone that is seen for the first time: its key file, if there is one; none then is none for ever. */
+static int import_zone(struct registry_zone *zone, struct store *store, const char *directory)
+{
+        struct import import = { .zone = zone, .store = store };
+        _cleanup_free_ char *path = NULL;
+        char zone_text[DNS_NAME_FORMAT_MAX];
+
+        if (asprintf(&path, "%s/%skeydb", directory, dns_name_format(&zone->policy->zone, zone_text)) < 0)
+                return -ENOMEM;
+        if (access(path, F_OK) == 0)
+                return import_file(&import, path);
+        import.stored = store_import_new(store, &zone->policy->zone);
+        if (!import.stored)
+                return -ENOMEM;
+        /* If the mark does not come to the disk, the next start makes it. */
+        return store_put_import(import.stored, NULL, NULL);
+}
+
 int import_directory(struct registry *registry, struct store *store, const char *directory)
 {
-        char zone_text[DNS_NAME_FORMAT_MAX];
+        static const struct store_loader loader = { .import = load_import };
+        struct imported imported = {};
+        _cleanup_free_ char *why = NULL;
         int r;
 
-        for (struct registry_zone *zone = registry->zones; zone; zone = zone->next) {
-                struct import import = { .registry = registry, .zone = zone, .store = store };
-                _cleanup_free_ char *path = NULL;
-
-                if (asprintf(&path, "%s/%skeydb", directory,
-                             dns_name_format(&zone->policy->zone, zone_text)) < 0)
-                        return -ENOMEM;
-                if (access(path, F_OK) < 0)
-                        continue;
-                r = import_file(&import, path);
-                if (r < 0)
-                        return r;
-        }
-        return 0;
+        r = store_drain(store);
+        if (r >= 0)
+                r = store_load_imports(store, &loader, &imported, &why);
+        if (r < 0)
+                log_error("Cannot read which key files were imported: %s.", why ?: strerror(-r));
+        for (struct registry_zone *zone = registry->zones; zone && r >= 0; zone = zone->next)
+                if (!is_imported(&imported, &zone->policy->zone))
+                        r = import_zone(zone, store, directory);
+        free(imported.zones);
+        return r;
 }
 
 /* "/some/where/example.org.keydb" belongs to zone example.org. */
@@ -120,14 +193,22 @@ static int load_name(void *userdata, const struct dns_name *zone_name, const cha
 {
         struct registry *registry = userdata;
         struct registry_zone *zone = registry_find_zone(registry, zone_name);
-        struct effects effects;
-        int r = zone ? registry_install(zone, label, state, &effects, NULL) : -ENOENT;
+        int r = zone ? registry_load(zone, label, state) : -ENOENT;
 
-        if (r >= 0)
-                free(effects.ptrs);
-        else
+        if (r < 0)
                 name_state_free(state);
-        return r == -ENOENT ? 0 : r;
+        return r == -ENOENT ? 1 : r;
+}
+
+/* Nothing was refreshed here: what the next start has to know of the last run is what this one knew. */
+static int finish(struct store *store)
+{
+        int r;
+
+        r = store_drain(store);
+        if (r < 0)
+                log_error("The names could not be stored: %s.", strerror(-r));
+        return r;
 }
 
 static int import_into(const struct nsregd_config *config, struct registry *registry, struct store *store,
@@ -145,7 +226,7 @@ static int import_into(const struct nsregd_config *config, struct registry *regi
                 return r;
         }
         for (int i = 0; i < n_files; i++) {
-                struct import import = { .registry = registry, .store = store };
+                struct import import = { .store = store };
 
                 import.zone = zone_of_file(registry, files[i]);
                 if (!import.zone) {
@@ -160,12 +241,7 @@ static int import_into(const struct nsregd_config *config, struct registry *regi
                 if (r < 0)
                         failed = r;
         }
-        r = store_pause(store);
-        if (r >= 0)
-                r = store_stop(store);
-        if (r < 0)
-                log_error("The names could not be stored: %s.", strerror(-r));
-        return r < 0 ? r : failed;
+        return failed ?: finish(store);
 }
 
 int import_keydbs(const char *config_path, char **files, int n_files)

@@ -11,33 +11,38 @@ static int load_name(void *userdata, const struct dns_name *zone_name, const cha
 {
         struct context *context = userdata;
         struct registry_zone *zone = registry_find_zone(context->registry, zone_name);
-        struct effects effects;
         int r;
 
         /* A zone that is configured no more: its names stay on the disk for its return. */
         if (!zone) {
                 name_state_free(state);
-                return 0;
+                return 1;
         }
-        r = registry_install(zone, label, state, &effects, NULL);
+        r = registry_load(zone, label, state);
         if (r < 0) {
                 name_state_free(state);
                 return r;
         }
-        free(effects.ptrs);
         if (state->claimed)
                 quota_count_name(context->quota, &state->source, 1);
         return 0;
 }
 
-static int load_unit(void *userdata, const char *upstream, enum unit_kind kind, const struct dns_name *owner,
-                     enum row_state row, const struct rrset *set)
+static int load_unit(void *userdata, const struct unit_row *row)
 {
         struct context *context = userdata;
+        struct rrset set = {};
+        int r;
 
-        if (!publisher_find(context->publisher, upstream))
+        if (!publisher_find(context->publisher, row->upstream))
                 context->n_left_over++;
-        return publisher_load_row(context->publisher, upstream, kind, owner, row, set);
+        r = rrset_from_bytes(&set, row->values, row->values_size);
+        if (r >= 0)
+                r = publisher_load_row(context->publisher, row->upstream,
+                                       row->mode == UNIT_SHARED ? UNIT_PTR : UNIT_FORWARD, &row->owner,
+                                       (enum row_state) row->flags, &set);
+        rrset_clear(&set);
+        return r;
 }
 
 static int load_serial(void *userdata, const struct dns_name *zone_name, uint32_t serial)
@@ -58,8 +63,7 @@ static const struct store_loader loader = { .name = load_name, .unit = load_unit
  * was accepted everywhere, so it is established, whatever a server says later. */
 static void settle_provisional(struct registry_zone *zone)
 {
-        for (struct name_entry *entry = registry_after(zone, ""); entry;
-             entry = registry_after(zone, entry->label)) {
+        for (struct name_entry *entry = registry_after(zone, ""); entry; entry = registry_next(entry)) {
                 struct dns_name name = name_entry_name(entry);
                 bool published = true;
 
@@ -86,7 +90,7 @@ int load_state(struct context *context)
         publisher_load_begin(context->publisher);
         for (struct registry_zone *zone = context->registry->zones; zone && r >= 0; zone = zone->next)
                 for (struct name_entry *entry = registry_after(zone, ""); entry && r >= 0;
-                     entry = registry_after(zone, entry->label))
+                     entry = registry_next(entry))
                         r = publisher_load_name(context->publisher, context->registry, entry);
         if (r >= 0)
                 r = store_load_units(context->store, &loader, context, &why);

@@ -8,8 +8,8 @@
 #include "nsregd/announce.h"
 #include "nsregd/bus.h"
 #include "nsregd/change.h"
-#include "nsregd/clock-watch.h"
 #include "nsregd/context.h"
+#include "nsregd/hold.h"
 #include "nsregd/import.h"
 #include "nsregd/journal.h"
 #include "nsregd/keycache.h"
@@ -26,6 +26,7 @@
 #include "nsregd/stop.h"
 #include "nsregd/undo.h"
 #include "nsregd/zones.h"
+#include "store/write-back.h"
 #include "upstream/publisher.h"
 #include "util/file.h"
 #include "util/log.h"
@@ -156,8 +157,6 @@ static int make_parts(struct context *context)
         if (r >= 0)
                 r = rows_new(context, &context->rows);
         if (r >= 0)
-                r = clock_watch_new(context, &context->clock_watch);
-        if (r >= 0)
                 r = reload_new(context, &context->reload);
         if (r >= 0)
                 r = stop_new(context, &context->stop);
@@ -208,7 +207,12 @@ static int open_store(struct context *context)
         r = directory_ensure(directory, 0700);
         if (r >= 0)
                 r = store_open(context->event, directory, getenv("RUNTIME_DIRECTORY"), &context->store, &why);
-        if (r == -EBUSY)
+        if (r == -ENODATA)
+                log_error("This machine's boot id is not known: /proc/sys/kernel/random/boot_id cannot be "
+                          "read. "
+                          "Where a service must not see it, its unit passes it: "
+                          "Environment=NSREG_BOOT_ID=%%b.");
+        else if (r == -EBUSY)
                 log_error("The database %s/registry.db is in use: another nsregd runs on it.", directory);
         else if (r < 0)
                 log_error("Cannot open the database %s/registry.db: %s. It was left as it is; if it is "
@@ -242,13 +246,14 @@ static int begin(struct context *context)
                 log_error("Cannot write the database in %s: %s.", context->config->data_dir, strerror(-r));
                 return r;
         }
+        context->write_back = write_back_new(context->store, context->registry, WRITE_BACK_ROUND_USEC);
+        if (!context->write_back)
+                return -ENOMEM;
         publisher_load_done(context->publisher);
-        if (store_is_new(context->store)) {
-                r = import_directory(context->registry, context->store, context->config->data_dir);
-                if (r < 0)
-                        return r;
-        }
-        clock_watch_begin(context->clock_watch);
+        hold_begin(context->hold);
+        r = import_directory(context->registry, context->store, context->config->data_dir);
+        if (r < 0)
+                return r;
         r = lease_ends_new(context, &context->lease_ends);
         if (r < 0)
                 return r;
@@ -269,6 +274,9 @@ static int set_up(struct context *context)
         r = open_store(context);
         if (r < 0)
                 return r;
+        context->hold = hold_new(context);
+        if (!context->hold)
+                return -ENOMEM;
         r = make_zones(context);
         if (r < 0)
                 return r;
@@ -325,7 +333,8 @@ struct manager *manager_free(struct manager *manager)
         stream_set_free(context->streams);
         udp_server_free(context->datagrams);
         stop_free(context->stop);
-        clock_watch_free(context->clock_watch);
+        write_back_free(context->write_back);
+        hold_free(context->hold);
         store_free(context->store);
         journal_free(context->journal);
         announcer_free(context->announcer);

@@ -318,13 +318,11 @@ static int reload_take_page(struct reload *reload)
 
         for (unsigned i = 0; i < page->n_names; i++) {
                 struct stored_name *name = &page->names[i];
-                struct effects effects;
                 int r;
 
-                r = registry_install(reload->loading->zone, name->label, name->state, &effects, NULL);
+                r = registry_load(reload->loading->zone, name->label, name->state);
                 if (r < 0)
                         return r;
-                free(effects.ptrs);
                 if (name->state->claimed)
                         quota_count_name(reload->context->quota, &name->state->source, 1);
                 name->state = NULL;

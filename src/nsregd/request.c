@@ -6,8 +6,8 @@
 #include "net/udp.h"
 #include "nsregd/announce.h"
 #include "nsregd/change.h"
-#include "nsregd/clock-watch.h"
 #include "nsregd/context.h"
+#include "nsregd/hold.h"
 #include "nsregd/keycache.h"
 #include "nsregd/query.h"
 #include "nsregd/reply.h"
@@ -25,6 +25,8 @@
  *   DECODING     nothing                        itself                  no
  *   LOCKING      its turn at the name           request_on_lock         no
  *   VERIFYING    the signature                  itself                  yes
+ *   COVERING     the heartbeat that covers a    request_on_covered      no
+ *                refresh (after a quiet minute)
  *   COMMITTING   the disk                       request_on_committed    yes
  *   PUBLISHING   the upstreams                  request_on_published    no
  *   CONFIRMING   its turn, then the disk: the   request_on_confirm_lock,  then yes
@@ -38,6 +40,7 @@ enum request_stage {
         REQUEST_DECODING,
         REQUEST_LOCKING,
         REQUEST_VERIFYING,
+        REQUEST_COVERING,
         REQUEST_COMMITTING,
         REQUEST_PUBLISHING,
         REQUEST_CONFIRMING,
@@ -55,6 +58,7 @@ struct request {
         bool waiting;               /* has a place among those of its source that wait */
         struct served_zone *served; /* pinned; NULL: none was found */
         struct change change;
+        struct waiter covered;
         struct grant grant;
         struct address *addresses; /* whose PTRs the answer waits for, owned */
         size_t n_addresses;
@@ -95,6 +99,7 @@ static void request_free(struct request *request)
         struct context *context = request->context;
 
         publication_free(request->publication);
+        waiter_clear(&request->covered);
         change_clear(&request->change);
         zone_end(context->zones, request->served);
         LIST_REMOVE(request, requests);
@@ -227,7 +232,7 @@ static bool request_decode(struct request *request, const struct dns_message *me
                 .server_name = &server_name,
                 .source = request->source,
                 .real_usec = now_usec(CLOCK_REALTIME),
-                .clock_synchronized = clock_watch_is_synchronized(context->clock_watch),
+                .clock_synchronized = hold_is_synchronized(context->hold),
         };
 
         if (!request_find_zone(request, message))
@@ -519,6 +524,16 @@ static void request_note_addresses(struct request *request)
                         addresses[request->n_addresses++] = request->update.operations[i].address;
 }
 
+/* Where the disk fails the refresh stands all the same, in memory and over the end of this process: an owner
+ * is not to lose its records because a disk is full. */
+static void request_on_covered(struct waiter *waiter, int error)
+{
+        struct request *request = container_of(waiter, struct request, covered);
+
+        assert(request->stage == REQUEST_COVERING);
+        request_publish(request);
+}
+
 static void request_refresh(struct request *request, struct name_state *after)
 {
         struct context *context = request->context;
@@ -527,7 +542,11 @@ static void request_refresh(struct request *request, struct name_state *after)
         name_state_free(after);
         context->statistics.refreshes++;
         store_note_refresh(context->store);
-        request_publish(request);
+        name_lock_release(&request->change.lock);
+        request->stage = REQUEST_COVERING;
+        /* Out of memory: as with a disk that fails. */
+        if (store_cover_refresh(context->store, &request->covered, request_on_covered) != 0)
+                request_publish(request);
 }
 
 static void request_not_stored(struct request *request, int error)

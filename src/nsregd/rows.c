@@ -4,6 +4,7 @@
 
 #include "nsregd/context.h"
 #include "nsregd/rows.h"
+#include "util/log.h"
 
 struct row_write {
         LIST_ENTRY(row_write) writes;
@@ -50,25 +51,37 @@ static struct row_write *row_write_new(struct rows *rows, const struct upstream 
         return write;
 }
 
+static struct unit_row make_row(const struct upstream *upstream, const struct unit *unit)
+{
+        return (struct unit_row){
+                .upstream = upstream->identity,
+                .mode = unit->kind == UNIT_PTR ? UNIT_SHARED : UNIT_EXCLUSIVE,
+                .owner = unit_owner(unit),
+                .flags = unit->row,
+                .values = unit->row_set.bytes,
+                .values_size = unit->row_set.size,
+        };
+}
+
 void rows_put(struct rows *rows, const struct upstream *upstream, const struct unit *unit, bool wait)
 {
         struct row_write *write = wait ? row_write_new(rows, upstream, unit) : NULL;
-        struct dns_name owner = unit_owner(unit);
+        struct unit_row row = make_row(upstream, unit);
 
         if (wait && !write)
                 return; /* the unit stays busy until it is wanted otherwise; nothing is sent unknown */
-        if (store_put_unit(rows->context->store, upstream->identity, unit->kind, &owner, unit->row,
-                           &unit->row_set, write ? &write->stored : NULL, row_on_stored) < 0 &&
+        if (store_put_unit(rows->context->store, &row, write ? &write->stored : NULL, row_on_stored) < 0 &&
             write)
                 row_write_free(write);
 }
 
 void rows_delete(struct rows *rows, const struct upstream *upstream, const struct unit *unit)
 {
-        struct dns_name owner = unit_owner(unit);
+        struct unit_row row = make_row(upstream, unit);
 
         /* A row that stays is looked at again at the next start. */
-        (void) store_delete_unit(rows->context->store, upstream->identity, unit->kind, &owner);
+        if (store_delete_unit(rows->context->store, &row, NULL, NULL) < 0)
+                log_debug("Out of memory: a row of %s is not deleted.", upstream->identity);
 }
 
 void rows_rename(struct rows *rows, const char *from, const char *to)

@@ -11,13 +11,14 @@
 #include "nsregd/reload.h"
 #include "nsregd/request.h"
 #include "nsregd/stop.h"
+#include "store/write-back.h"
 #include "upstream/publisher.h"
 #include "util/log.h"
 
 /* How long each phase may take without getting on; the service manager is told to wait as long as they do. */
 #define WITHDRAW_USEC (20 * USEC_PER_SEC)
 #define DRAIN_USEC    (10 * USEC_PER_SEC)
-#define STORE_USEC    (60 * USEC_PER_SEC)
+#define STORE_USEC    (10 * USEC_PER_SEC)
 
 /*   phase         what is awaited                                      at the time-out, or a second request
  *   RUNNING       nothing
@@ -37,6 +38,8 @@ enum stop_phase {
 struct stop {
         struct context *context;
         enum stop_phase phase;
+        struct waiter stored;
+        uint64_t n_transactions; /* when the disk was looked at last */
         sd_event_source *timer;
         sd_event_source *source; /* looks whether a phase is over, before the loop sleeps */
 };
@@ -50,45 +53,53 @@ static void stop_set_timer(struct stop *stop, usec_t usec)
         (void) sd_event_source_set_enabled(stop->timer, SD_EVENT_ONESHOT);
 }
 
-static void stop_done(struct stop *stop, int error)
+/* Nothing is clean that is not on the disk: the next start lengthens what it cannot know. */
+static void stop_give_up(int error)
 {
-        stop->phase = STOP_DONE;
-        if (error < 0)
-                log_error("Leases refreshed of late could not be stored: %s. They will count from the last "
-                          "heartbeat.",
-                          strerror(-error));
-        /* The loop runs, so that this cannot fail. */
-        (void) sd_event_exit(stop->context->event, EXIT_SUCCESS);
+        log_error(
+                "Leases refreshed of late could not be stored: %s. They will count from the last heartbeat.",
+                strerror(-error));
+        /* A dead disk would keep the thread, and who waits for it, for ever. */
+        _exit(EXIT_FAILURE);
 }
 
-/* Lease ends that were moved in memory only. */
-static void stop_store_ends(struct stop *stop)
+static void stop_on_stopped(struct waiter *waiter, int error)
 {
-        struct context *context = stop->context;
-        int r = 0, k;
+        struct stop *stop = container_of(waiter, struct stop, stored);
 
-        for (struct registry_zone *zone = context->registry->zones; zone; zone = zone->next)
-                for (struct name_entry *entry = registry_after(zone, ""); entry;
-                     entry = registry_after(zone, entry->label)) {
-                        if (!entry->state->refreshed)
-                                continue;
-                        k = store_put_name(context->store, &zone->policy->zone, entry->label, entry->state,
-                                           NULL, NULL);
-                        r = k < 0 ? k : r;
-                }
-        k = store_pause(context->store);
-        r = k < 0 ? k : r;
-        if (r >= 0)
-                r = store_stop(context->store);
-        stop_done(stop, r);
+        assert(stop->phase == STOP_STORING);
+        if (error >= 0)
+                error = sd_event_exit(stop->context->event, EXIT_SUCCESS);
+        if (error < 0)
+                stop_give_up(error);
+        stop->phase = STOP_DONE;
+}
+
+static void stop_on_flushed(struct waiter *waiter, int error)
+{
+        struct stop *stop = container_of(waiter, struct stop, stored);
+
+        assert(stop->phase == STOP_STORING);
+        if (error >= 0)
+                error = store_stop(stop->context->store, &stop->stored, stop_on_stopped);
+        if (error < 0)
+                stop_give_up(error);
 }
 
 static void stop_enter_storing(struct stop *stop)
 {
+        struct store_statistics statistics;
+        int r;
+
         stop->phase = STOP_STORING;
+        (void) sd_notify(false, "STATUS=Storing leases");
         publisher_freeze(stop->context->publisher);
+        store_statistics(stop->context->store, &statistics);
+        stop->n_transactions = statistics.transactions;
         stop_set_timer(stop, STORE_USEC);
-        stop_store_ends(stop);
+        r = write_back_flush(stop->context->write_back, &stop->stored, stop_on_flushed);
+        if (r < 0)
+                stop_give_up(r);
 }
 
 static bool stop_is_drained(const struct stop *stop)
@@ -127,6 +138,18 @@ void stop_on_withdrawn(struct stop *stop)
                 stop_enter_draining(stop);
 }
 
+/* As long as something comes to the disk, the service manager is asked for more time. */
+static void stop_look_at_disk(struct stop *stop)
+{
+        struct store_statistics statistics;
+
+        store_statistics(stop->context->store, &statistics);
+        if (statistics.transactions == stop->n_transactions)
+                stop_give_up(statistics.last_error < 0 ? statistics.last_error : -ETIMEDOUT);
+        stop->n_transactions = statistics.transactions;
+        stop_set_timer(stop, STORE_USEC);
+}
+
 static int stop_on_timeout(sd_event_source *source, uint64_t usec, void *userdata)
 {
         struct stop *stop = userdata;
@@ -143,8 +166,8 @@ static int stop_on_timeout(sd_event_source *source, uint64_t usec, void *userdat
                 stop_set_timer(stop, DRAIN_USEC);
                 break;
         case STOP_STORING:
-                log_error("The disk does not answer; leases will count from the last heartbeat.");
-                _exit(EXIT_FAILURE);
+                stop_look_at_disk(stop);
+                break;
         case STOP_RUNNING:
         case STOP_DONE:
                 break;
@@ -209,6 +232,7 @@ struct stop *stop_free(struct stop *stop)
 {
         if (!stop)
                 return NULL;
+        waiter_clear(&stop->stored);
         sd_event_source_disable_unref(stop->timer);
         sd_event_source_disable_unref(stop->source);
         free(stop);

@@ -4,6 +4,9 @@
 
 #include "registry/registry.h"
 
+/* Entries whose end is over and held that are put off in one call: a turn of the loop stays short. */
+#define PUT_OFF_MAX 1000
+
 static int compare_label(const struct name_entry *a, const struct name_entry *b)
 {
         return strcmp(a->label, b->label);
@@ -206,6 +209,11 @@ struct name_entry *registry_find_label(const struct registry_zone *zone, const c
         return RB_FIND(name_tree, (struct name_tree *) &zone->names, &key.entry);
 }
 
+struct name_entry *registry_next(struct name_entry *entry)
+{
+        return RB_NEXT(name_tree, &entry->zone->names, entry);
+}
+
 struct name_entry *registry_after(const struct registry_zone *zone, const char *label)
 {
         struct name_entry *entry;
@@ -254,15 +262,27 @@ struct name_entry *registry_ptr_owner(const struct registry *registry, const str
         return first->entry;
 }
 
+static usec_t record_end(const struct registry *registry, const struct record *record)
+{
+        return MAX(record->end_usec, registry->hold.records_until_usec);
+}
+
+static usec_t key_end(const struct registry *registry, const struct name_state *state)
+{
+        if (state->key_end_usec < registry->hold.keys_before_usec)
+                return MAX(state->key_end_usec, registry->hold.keys_until_usec);
+        return state->key_end_usec;
+}
+
 /* When is the next thing to do at this name. */
 static usec_t earliest_end(const struct registry *registry, const struct name_state *state)
 {
         usec_t earliest = USEC_INFINITY;
 
         for (unsigned i = 0; i < state->n_records; i++)
-                earliest = MIN(earliest, state->records[i].end_usec);
+                earliest = MIN(earliest, record_end(registry, &state->records[i]));
         if (state->claimed)
-                earliest = MIN(earliest, MAX(state->key_end_usec, registry->keys_held_until_usec));
+                earliest = MIN(earliest, key_end(registry, state));
         else if (state->key_end_usec > 0) /* how long the replay memory is kept */
                 earliest = MIN(earliest, state->key_end_usec);
         if (state->blocked_until_usec > 0)
@@ -282,10 +302,11 @@ static int schedule(struct name_entry *entry)
         return heap_put(&registry->deadlines, &entry->deadline, end);
 }
 
-static struct name_entry *add_entry(struct registry_zone *zone, const char *label)
+/* Takes the state on success. */
+static struct name_entry *add_entry(struct registry_zone *zone, const char *label, struct name_state *state)
 {
         size_t length = strlen(label);
-        struct name_entry *entry;
+        struct name_entry *entry, *same;
 
         if (heap_reserve(&zone->registry->deadlines, zone->registry->deadlines.n_items + 1) < 0)
                 return NULL;
@@ -293,15 +314,12 @@ static struct name_entry *add_entry(struct registry_zone *zone, const char *labe
         if (!entry)
                 return NULL;
         memcpy(entry->label, label, length + 1);
-        entry->state = name_state_new();
-        if (!entry->state) {
-                free(entry);
-                return NULL;
-        }
+        entry->state = state;
         entry->zone = zone;
         entry->deadline = HEAP_NODE_INIT;
         entry->epoch = zone->registry->epoch;
-        RB_INSERT(name_tree, &zone->names, entry);
+        same = RB_INSERT(name_tree, &zone->names, entry);
+        assert(!same);
         zone->n_entries++;
         return entry;
 }
@@ -344,6 +362,20 @@ static void complete_ptr_changes(struct registry *registry, struct effects *effe
         effects->n_ptrs = n;
 }
 
+int registry_load(struct registry_zone *zone, const char *label, struct name_state *state)
+{
+        struct name_entry *entry;
+
+        assert(!name_state_is_empty(state));
+        entry = add_entry(zone, label, state);
+        if (!entry)
+                return -ENOMEM;
+        count_state(zone, state, 1);
+        index_records(entry);
+        (void) schedule(entry); /* room was reserved when the entry was made */
+        return 0;
+}
+
 int registry_install(struct registry_zone *zone, const char *label, struct name_state *after,
                      struct effects *ret_effects, struct name_state **ret_old)
 {
@@ -358,11 +390,15 @@ int registry_install(struct registry_zone *zone, const char *label, struct name_
                 if (!effects.ptrs)
                         return -ENOMEM;
         }
-        if (!entry)
-                entry = add_entry(zone, label);
         if (!entry) {
-                free(effects.ptrs);
-                return -ENOMEM;
+                _cleanup_(name_state_freep) struct name_state *none = name_state_new();
+
+                entry = none ? add_entry(zone, label, none) : NULL;
+                if (!entry) {
+                        free(effects.ptrs);
+                        return -ENOMEM;
+                }
+                none = NULL;
         }
 
         for (unsigned i = 0; i < entry->state->n_records; i++)
@@ -392,17 +428,37 @@ int registry_install(struct registry_zone *zone, const char *label, struct name_
         return 0;
 }
 
-void registry_hold_keys(struct registry *registry, usec_t until_usec)
+void registry_hold(struct registry *registry, const struct registry_hold *hold)
 {
-        if (registry->keys_held_until_usec == until_usec)
-                return;
-        registry->keys_held_until_usec = until_usec;
-        for (struct registry_zone *zone = registry->zones; zone; zone = zone->next) {
-                struct name_entry *entry;
+        /* What is held is put off when it is due, so that this costs the same at any number of names. */
+        registry->hold = *hold;
+}
 
-                RB_FOREACH (entry, name_tree, &zone->names)
-                        (void) schedule(entry);
+/* Granted before: its lease, back from its end, begins before. */
+static bool take_off(usec_t *end_usec, uint32_t lease_sec, usec_t since_usec, usec_t off_usec)
+{
+        if (usec_sub(*end_usec, lease_sec * USEC_PER_SEC) >= since_usec)
+                return false;
+        *end_usec = usec_sub(*end_usec, off_usec);
+        return true;
+}
+
+bool registry_take_time_off(struct name_entry *entry, usec_t since_usec, usec_t off_usec)
+{
+        struct name_state *state = entry->state;
+        bool moved = false;
+
+        for (unsigned i = 0; i < state->n_records; i++)
+                moved |= take_off(&state->records[i].end_usec, state->records[i].lease_sec, since_usec,
+                                  off_usec);
+        if (state->claimed)
+                moved |= take_off(&state->key_end_usec, state->key_lease_sec, since_usec, off_usec);
+        if (moved) {
+                name_state_move(state);
+                /* It is in the heap, where moving it needs no memory. */
+                (void) schedule(entry);
         }
+        return moved;
 }
 
 usec_t registry_next_deadline(const struct registry *registry)
@@ -412,11 +468,21 @@ usec_t registry_next_deadline(const struct registry *registry)
         return node ? node->key : USEC_INFINITY;
 }
 
-struct name_entry *registry_next_due(const struct registry *registry, usec_t lease_usec)
+struct name_entry *registry_next_due(struct registry *registry, usec_t lease_usec)
 {
-        struct heap_node *node = heap_first(&registry->deadlines);
+        for (unsigned i = 0; i < PUT_OFF_MAX; i++) {
+                struct heap_node *node = heap_first(&registry->deadlines);
+                struct name_entry *entry;
 
-        return node && node->key <= lease_usec ? container_of(node, struct name_entry, deadline) : NULL;
+                if (!node || node->key > lease_usec)
+                        return NULL;
+                entry = container_of(node, struct name_entry, deadline);
+                if (earliest_end(registry, entry->state) <= lease_usec)
+                        return entry;
+                /* Held: it is in the heap, where moving it needs no memory. */
+                (void) schedule(entry);
+        }
+        return NULL;
 }
 
 void registry_postpone(struct registry *registry, struct name_entry *entry, usec_t until_usec)
@@ -454,7 +520,7 @@ struct name_state *registry_expire(const struct name_entry *entry, const struct 
         if (!after)
                 return NULL;
         for (unsigned i = after->n_records; i > 0; i--)
-                if (after->records[i - 1].end_usec <= now->lease_usec)
+                if (record_end(registry, &after->records[i - 1]) <= now->lease_usec)
                         name_state_remove(after, &after->records[i - 1]);
         if (after->blocked_until_usec > 0 && name_state_block_forgotten(after) <= now->lease_usec) {
                 after->blocked_until_usec = 0;
@@ -463,8 +529,7 @@ struct name_state *registry_expire(const struct name_entry *entry, const struct 
                 after->blocked_reason = NULL;
         }
 
-        if (after->claimed && after->key_end_usec <= now->lease_usec &&
-            registry->keys_held_until_usec <= now->lease_usec) {
+        if (after->claimed && key_end(registry, after) <= now->lease_usec) {
                 registry_free_name(after, now);
                 return after;
         }
@@ -499,7 +564,7 @@ void registry_refresh(struct registry_zone *zone, const struct dns_name *name, s
         free(state->earlier);
         state->earlier = TAKE_PTR(after->earlier);
         after->n_hashes = 0;
-        state->refreshed = true;
+        name_state_move(state);
         /* It is in the heap, where moving it needs no memory. */
         (void) schedule(entry);
 }

@@ -32,6 +32,14 @@ struct name_entry {
         char label[];        /* lower case, NUL-terminated */
 };
 
+/* What does not end although its time is over, because nobody could refresh it in time; lease clock, 0 holds
+ * nothing. Whoever starts the day decides (store/lease-clock.h). */
+struct registry_hold {
+        usec_t records_until_usec; /* no record ends before this */
+        usec_t keys_before_usec;   /* key leases with an end before this ... */
+        usec_t keys_until_usec;    /* ... do not end before that */
+};
+
 RB_HEAD(name_tree, name_entry);
 RB_HEAD(record_tree, record);
 
@@ -55,8 +63,7 @@ struct registry {
         uint64_t n_names;
         uint32_t epoch; /* moves when what is published of a name moves without the name; new entries have it
                          */
-        /* After a reboot with a doubtful clock no key lease ends before this (lease clock). */
-        usec_t keys_held_until_usec;
+        struct registry_hold hold;
 };
 
 struct registry *registry_new(void);
@@ -74,6 +81,8 @@ struct registry_zone *registry_find_zone_of(const struct registry *registry, con
 
 struct name_entry *registry_find(const struct registry_zone *zone, const struct dns_name *name);
 struct name_entry *registry_find_label(const struct registry_zone *zone, const char *label);
+/* The one behind it in the same zone, or NULL. */
+struct name_entry *registry_next(struct name_entry *entry);
 /* First entry whose label is greater ("" = the first), for paging. */
 struct name_entry *registry_after(const struct registry_zone *zone, const char *label);
 struct dns_name name_entry_name(const struct name_entry *entry);
@@ -130,6 +139,10 @@ struct effects {
 int registry_install(struct registry_zone *zone, const char *label, struct name_state *after,
                      struct effects *ret_effects, struct name_state **ret_old);
 
+/* A name that is not there yet, as it was stored; nobody is told what follows from it. Takes the state on
+ * success. 0 or -ENOMEM. */
+int registry_load(struct registry_zone *zone, const char *label, struct name_state *state);
+
 /* What claim a record has to its address' PTR. Where the zone has no reverse zone for it, none. */
 enum pointer_right {
         POINTER_PROVEN,  /* the claim was made from that very address */
@@ -146,14 +159,18 @@ void registry_reindex(struct name_entry *entry);
 /* Is any address of this prefix registered. */
 bool registry_has_address_in(const struct registry *registry, const struct prefix *prefix);
 
-/* No key lease ends before this (lease clock); 0: they end as they do. */
-void registry_hold_keys(struct registry *registry, usec_t until_usec);
+/* From now on this is held, whatever was before. */
+void registry_hold(struct registry *registry, const struct registry_hold *hold);
+/* Time off that is counted late: what was granted at this name before "since_usec" (lease clock) ends so much
+ * earlier. True if anything moved. */
+bool registry_take_time_off(struct name_entry *entry, usec_t since_usec, usec_t off_usec);
 
 /* The earliest end of anything, USEC_INFINITY if there is none. */
 usec_t registry_next_deadline(const struct registry *registry);
-/* An entry at which something has ended, or NULL. It is to be changed to what registry_expire() gives, or put
- * off with registry_postpone(), before the next call. */
-struct name_entry *registry_next_due(const struct registry *registry, usec_t lease_usec);
+/* An entry at which something has ended, or NULL (the next deadline may be over all the same, then it is held
+ * and the next call goes on). It is to be changed to what registry_expire() gives, or put off with
+ * registry_postpone(), before the next call. */
+struct name_entry *registry_next_due(struct registry *registry, usec_t lease_usec);
 struct name_state *registry_expire(const struct name_entry *entry, const struct registry_time *now);
 /* Makes the name free in this state: replay memory stays as long as any accepted request could be replayed.
  */

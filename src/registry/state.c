@@ -44,7 +44,9 @@ struct name_state *name_state_copy(const struct name_state *state)
         copy->blocked_reason = copy->banned_fingerprint = NULL;
         copy->key = NULL;
         copy->records = NULL;
-        copy->refreshed = false;
+        /* It becomes a state of its own, with the ends as they are. */
+        copy->generation = 0;
+        copy->moves = copy->moves_stored = 0;
 
         if (state->n_hashes > 1) {
                 copy->earlier = reallocarray(NULL, state->n_hashes - 1U, REPLAY_HASH_SIZE);

@@ -45,9 +45,13 @@ struct name_state {
 
         uint32_t key_lease_sec;
         usec_t key_end_usec;
-        usec_t claimed_usec;   /* real */
-        usec_t seen_usec;      /* real; last accepted request */
-        bool refreshed;        /* lease ends moved since this state was stored */
+        usec_t claimed_usec; /* real */
+        usec_t seen_usec;    /* real; last accepted request */
+        /* Which state this is: the store gives each one that it takes a number that no other ever had. 0:
+         * none yet. */
+        uint64_t generation;
+        uint32_t moves;        /* how often its ends moved since, by refreshes above all */
+        uint32_t moves_stored; /* "moves" when ends were stored last, durably */
         struct address source; /* of the claim */
 
         /* Replay memory: the newest inception, the request accepted last, and those before it with that
@@ -92,6 +96,16 @@ int name_state_remember(struct name_state *state, uint32_t inception, uint32_t e
                         const uint8_t *hash);
 /* When the last block is forgotten; 0: there was none. */
 usec_t name_state_block_forgotten(const struct name_state *state);
+/* Were ends moved that are not durable yet. Whoever stores them notes "moves" as it is then, and says so when
+ * they are on the disk; what moved meanwhile stays to be stored. */
+static inline bool name_state_is_moved(const struct name_state *state)
+{
+        return state->moves != state->moves_stored;
+}
+static inline void name_state_move(struct name_state *state)
+{
+        state->moves++;
+}
 /* Is there anything left worth keeping. */
 bool name_state_is_empty(const struct name_state *state);
 /* Same addresses, in whatever order. NULL stands for none. */

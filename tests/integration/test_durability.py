@@ -258,19 +258,24 @@ def test_import_of_the_originals_keys(lab):
         assert database.execute("SELECT count(*) FROM names WHERE claimed").fetchone() == (2,)
 
 
+def other_boot(number=1):
+    """The environment of another boot of this machine."""
+    return {"NSREG_BOOT_ID": f"{number:032x}"}
+
+
 def test_doubtful_clock_ends_no_ownership(lab):
-    """Another boot, and a clock behind where it was: records end, keys do not; bad times are not the client's
-    fault."""
+    """Another boot, and a clock behind where it was: owners stay; bad times are not the client's fault."""
     import sqlite3
-    nsregd = lab.nsregd(zones={ZONE: OPTIONS}, environment=preload("unsync-clock")).start()
+    nsregd = lab.nsregd(zones={ZONE: OPTIONS}, restart_grace="3s", environment=preload("unsync-clock")).start()
     assert nsregd.client(ZONE).claim("foo", ("10.0.0.1", 2), key_ttl=2).rcode == "NOERROR"
     nsregd.term()
     database = sqlite3.connect(os.path.join(nsregd.data_dir, "registry.db"))
-    database.execute("UPDATE heartbeat SET boot_id = zeroblob(16), real_usec = real_usec + 86400000000")
+    database.execute("UPDATE heartbeat SET real_usec = real_usec + 86400000000")
     database.commit()
     database.close()
+    nsregd.environment.update(other_boot())
     nsregd.start()
-    nsregd.wait_log("no key lease ends")
+    nsregd.wait_log("signatures are not judged by it")
     eventually(lambda: not nsregd.addresses(f"foo.{ZONE}"), 10)
     time.sleep(1)
     reply = nsregd.client(ZONE).claim("foo", "10.0.0.2")
@@ -278,3 +283,105 @@ def test_doubtful_clock_ends_no_ownership(lab):
     now = int(time.time())
     reply = nsregd.client(ZONE).claim("bar", "10.0.0.2", inception=now + 600, expiration=now + 900)
     assert reply.rcode == "SERVFAIL" and "not synchronized" in reply.text
+
+
+@pytest.mark.parametrize("boot_id", ["", "0" * 32, "%b"])
+def test_no_start_without_a_boot_id(lab, boot_id):
+    """No boot could be told from another, and after a power cut leases would end early."""
+    nsregd = lab.nsregd(zones={ZONE: OPTIONS}, environment={"NSREG_BOOT_ID": boot_id})
+    status, _, errors = nsregd.run(timeout=30)
+    assert status == 1 and "boot id" in errors and "NSREG_BOOT_ID" in errors
+
+
+def set_back(nsregd, seconds):
+    """The last heartbeat was so long ago, by the wall clock."""
+    import sqlite3
+    database = sqlite3.connect(os.path.join(nsregd.data_dir, "registry.db"))
+    database.execute("UPDATE heartbeat SET real_usec = real_usec - ?", (seconds * 1000000,))
+    database.commit()
+    database.close()
+
+
+YEARS = 10 * 365 * 86400
+
+
+def test_lease_that_ended_while_the_machine_was_off(lab, tmp_path):
+    """It is due at once, however long before this boot it ended."""
+    sync = tmp_path / "sync"
+    sync.write_text("")
+    nsregd = lab.nsregd(zones={ZONE: OPTIONS}, environment=preload("unsync-clock", SYNC_CLOCK=sync)).start()
+    client = nsregd.client(ZONE)
+    assert client.claim("foo", ("10.0.0.1", 60), key_ttl=100).rcode == "NOERROR"
+    nsregd.term()
+    set_back(nsregd, YEARS)
+    nsregd.environment.update(other_boot())
+    nsregd.start()
+    eventually(lambda: not nsregd.addresses(f"foo.{ZONE}"), 10)
+    eventually(lambda: nsregd.client(ZONE).claim("foo", "10.0.0.2").rcode == "NOERROR", 10)
+
+
+def test_time_off_ends_nothing_at_once(lab, tmp_path):
+    """Off for years: records stay until the grace is over, and owners keep their names after it."""
+    sync = tmp_path / "sync"
+    sync.write_text("")
+    nsregd = lab.nsregd(zones={ZONE: OPTIONS}, restart_grace="4s",
+                        environment=preload("unsync-clock", SYNC_CLOCK=sync)).start()
+    client, back = nsregd.client(ZONE), nsregd.client(ZONE)
+    assert client.claim("gone", ("10.0.0.1", 60), key_ttl=100).rcode == "NOERROR"
+    assert back.claim("back", ("10.0.0.1", 60), key_ttl=100).rcode == "NOERROR"
+    nsregd.term()
+    set_back(nsregd, YEARS)
+    nsregd.environment.update(other_boot())
+    began = time.monotonic()
+    nsregd.start()
+    assert back.claim("back", ("10.0.0.1", 60), key_ttl=100).rcode == "NOERROR"
+    eventually(lambda: not nsregd.addresses(f"gone.{ZONE}"), 15)
+    assert time.monotonic() - began >= 4
+    assert nsregd.addresses(f"back.{ZONE}") == {"10.0.0.1"}
+    for name in ("gone", "back"):
+        assert nsregd.client(ZONE).claim(name, "10.0.0.2").rcode == "REFUSED"
+    assert client.claim("gone", ("10.0.0.3", 60)).rcode == "NOERROR"
+
+
+def test_time_off_counts_when_the_clock_is_synchronized(lab, tmp_path):
+    """A clock that nobody has set yet ends nothing; once it is set, what was granted before the boot is over, what
+    was granted since is not."""
+    sync = tmp_path / "sync"
+    nsregd = lab.nsregd(zones={ZONE: OPTIONS}, restart_grace="1s",
+                        environment=preload("unsync-clock", SYNC_CLOCK=sync)).start()
+    client, back = nsregd.client(ZONE), nsregd.client(ZONE)
+    assert client.claim("gone", ("10.0.0.1", 600), key_ttl=1000).rcode == "NOERROR"
+    assert back.claim("back", ("10.0.0.1", 600), key_ttl=1000).rcode == "NOERROR"
+    nsregd.term()
+    set_back(nsregd, YEARS)
+    nsregd.environment.update(other_boot())
+    nsregd.start()
+    time.sleep(3)
+    assert nsregd.addresses(f"gone.{ZONE}") == {"10.0.0.1"}
+    assert back.claim("back", ("10.0.0.1", 600), key_ttl=1000).rcode == "NOERROR"
+    sync.write_text("")
+    nsregd.wait_log("was off for")
+    eventually(lambda: not nsregd.addresses(f"gone.{ZONE}"), 10)
+    assert nsregd.addresses(f"back.{ZONE}") == {"10.0.0.1"}
+    assert nsregd.client(ZONE).claim("gone", "10.0.0.2").rcode == "REFUSED"
+
+
+def test_step_of_the_wall_clock_holds_what_ends(lab, tmp_path):
+    """Forward, against CLOCK_BOOTTIME: as if the machine had been saved and resumed. Nobody could refresh meanwhile."""
+    step = tmp_path / "step"
+    nsregd = lab.nsregd(zones={ZONE: OPTIONS}, restart_grace="6s",
+                        environment=preload("shift-clock", SHIFT_CLOCK_SEC=7200, SHIFT_CLOCK_FILE=step)).start()
+    granted = time.monotonic()
+    assert nsregd.client(ZONE).claim("foo", ("10.0.0.1", 4), key_ttl=4).rcode == "NOERROR"
+    # A look at the clocks before the step: a lease of its own ends.
+    assert nsregd.client(ZONE).claim("bar", ("10.0.0.1", 1), key_ttl=3600).rcode == "NOERROR"
+    eventually(lambda: not nsregd.addresses(f"bar.{ZONE}"), 10)
+    step.write_text("")
+    nsregd.wait_log("stepped forward")
+    assert nsregd.addresses(f"foo.{ZONE}")
+    eventually(lambda: not nsregd.addresses(f"foo.{ZONE}"), 20)
+    assert time.monotonic() >= granted + 4 + 5
+    # Who owned it then keeps it, as this registrar's clock is two hours ahead for others as well.
+    now = int(time.time()) + 7200
+    reply = nsregd.client(ZONE).claim("foo", "10.0.0.2", inception=now - 10, expiration=now + 100)
+    assert reply.rcode == "REFUSED" and "another key" in reply.text

@@ -6,6 +6,7 @@ import tempfile
 
 from .bus import Bus
 from .client import Client
+from .disk import Disk
 from .netns import Netns
 from .process import Process
 from .programs import Nsregc, Nsregctl, Nsregd
@@ -67,6 +68,9 @@ class Lab:
     def client(self, server, zone, **options):
         """A raw client to anything with an address and a port."""
         return Client(server.address, server.port, zone, **options)
+
+    def disk(self, size="8m"):
+        return self.keep(Disk(self.subdirectory("disk"), size))
 
     def process(self, name, command, **options):
         return self.keep(Process(name, self.subdirectory(name), command, **options))

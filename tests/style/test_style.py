@@ -111,6 +111,13 @@ def test_library_rooms_log_debug_only():
     assert not wrong, "\n".join(wrong)
 
 
+def test_what_is_stored_has_somebody_who_learns_how_it_ended():
+    # store_queue_drain() at the very end is the store's own.
+    wrong = [f"{path}: {call}" for path in SOURCES for call in
+             re.findall(r"\(void\)\s*((?:store|write_back)_\w+)", text(path)) if call != "store_queue_drain"]
+    assert not wrong, wrong
+
+
 def test_every_file_names_its_license():
     wrong = [path for path in ALL_C if not text(path).startswith("/* SPDX-License-Identifier: LGPL-2.1-or-later */\n")]
     wrong += [path for path in files("tests", ".py", "meson.build") + files("src", "meson.build")

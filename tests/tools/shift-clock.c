@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* A preload that makes a machine's wall clock wrong by SHIFT_CLOCK_SEC seconds, for one process. */
+/* A preload that makes a machine's wall clock wrong by SHIFT_CLOCK_SEC seconds, for one process; from the
+ * moment on that the file SHIFT_CLOCK_FILE exists, if that is given. */
 
 #include <dlfcn.h>
 #include <stdlib.h>
 #include <sys/time.h>
 #include <time.h>
+#include <unistd.h>
 
 static long shift(void)
 {
-        const char *seconds = getenv("SHIFT_CLOCK_SEC");
+        const char *seconds = getenv("SHIFT_CLOCK_SEC"), *file = getenv("SHIFT_CLOCK_FILE");
 
-        return seconds ? atol(seconds) : 0;
+        return seconds && (!file || access(file, F_OK) == 0) ? atol(seconds) : 0;
 }
 
 int clock_gettime(clockid_t clock, struct timespec *ret)

@@ -200,7 +200,7 @@ static void test_claim_refresh_change(void **state)
         lab.now.lease_usec += 100 * USEC_PER_SEC;
         assert_int_equal(claim(&lab, "foo", 1, "10.0.0.1", &application), DNS_RCODE_NOERROR);
         assert_int_equal(application, APPLICATION_REFRESH);
-        assert_true(state_of(&lab, "foo")->refreshed);
+        assert_true(name_state_is_moved(state_of(&lab, "foo")));
         assert_true(state_of(&lab, "foo")->records[0].end_usec == NOW + 700 * USEC_PER_SEC);
         assert_true(state_of(&lab, "foo")->key_end_usec == NOW + 7300 * USEC_PER_SEC);
         assert_true(registry_next_deadline(lab.registry) == NOW + 700 * USEC_PER_SEC);
@@ -885,6 +885,53 @@ static void expire_all(struct lab *lab)
         }
 }
 
+/* Nobody could refresh: nothing ends before the grace is over, and owners stay; whoever refreshed in time has
+ * no part in it. */
+static void test_hold(void **unused)
+{
+        struct lab lab;
+        struct registry_hold hold = { .records_until_usec = NOW + 500 * USEC_PER_SEC,
+                                      .keys_before_usec = NOW + 500 * USEC_PER_SEC,
+                                      .keys_until_usec = NOW + 90000 * USEC_PER_SEC };
+
+        set_up(&lab);
+        for (unsigned i = 0; i < 3000; i++) {
+                char name[16];
+
+                snprintf(name, sizeof(name), "n%u", i);
+                assert_int_equal(claim(&lab, name, 1, "10.0.0.1", NULL), 0);
+        }
+        registry_hold(lab.registry, &hold);
+        lab.now.lease_usec = NOW + 499 * USEC_PER_SEC;
+        for (unsigned i = 0; i < 3; i++)
+                assert_null(registry_next_due(lab.registry, lab.now.lease_usec));
+        assert_true(registry_next_deadline(lab.registry) > lab.now.lease_usec);
+        tear_down(&lab);
+}
+
+/* Time off that is counted late moves what was granted before it, and nothing else. */
+static void test_time_off(void **unused)
+{
+        struct lab lab;
+        struct name_entry *before, *after;
+        usec_t before_usec, after_usec, since_usec = NOW + 10 * USEC_PER_SEC;
+
+        set_up(&lab);
+        assert_int_equal(claim(&lab, "before", 1, "10.0.0.1", NULL), 0);
+        lab.now.lease_usec = since_usec;
+        assert_int_equal(claim(&lab, "after", 1, "10.0.0.2", NULL), 0);
+        before = registry_find_label(lab.zone, "before");
+        after = registry_find_label(lab.zone, "after");
+        before_usec = before->state->records[0].end_usec;
+        after_usec = after->state->records[0].end_usec;
+        assert_true(registry_take_time_off(before, since_usec, 5 * USEC_PER_SEC));
+        assert_false(registry_take_time_off(after, since_usec, 5 * USEC_PER_SEC));
+        assert_true(before->state->records[0].end_usec == before_usec - 5 * USEC_PER_SEC);
+        assert_true(after->state->records[0].end_usec == after_usec);
+        assert_true(registry_next_deadline(lab.registry) == before_usec - 5 * USEC_PER_SEC);
+        tear_down(&lab);
+}
+
 static void test_expiry(void **state)
 {
         struct update update;
@@ -909,8 +956,9 @@ static void test_expiry(void **state)
         assert_int_equal(state_of(&lab, "foo")->n_records, 0);
         assert_true(state_of(&lab, "foo")->claimed);
 
-        /* A doubtful clock holds the key, and only the key. */
-        lab.registry->keys_held_until_usec = NOW + 2000 * USEC_PER_SEC;
+        /* Held is the key, and only the key. */
+        registry_hold(lab.registry, &(struct registry_hold){ .keys_before_usec = NOW + 1001 * USEC_PER_SEC,
+                                                             .keys_until_usec = NOW + 2000 * USEC_PER_SEC });
         lab.now.lease_usec = NOW + 1000 * USEC_PER_SEC;
         {
                 struct name_entry *entry = registry_find_label(lab.zone, "foo");
@@ -919,7 +967,8 @@ static void test_expiry(void **state)
                 assert_true(after->claimed);
                 name_state_free(after);
         }
-        lab.registry->keys_held_until_usec = 0;
+        assert_null(registry_next_due(lab.registry, lab.now.lease_usec));
+        lab.now.lease_usec = NOW + 2000 * USEC_PER_SEC;
         expire_all(&lab);
         assert_false(state_of(&lab, "foo") && state_of(&lab, "foo")->claimed);
         assert_int_equal(lab.zone->n_names, 0);
@@ -992,6 +1041,8 @@ int main(void)
                 cmocka_unit_test(test_release_repeated),
                 cmocka_unit_test(test_who_gets_the_pointer),
                 cmocka_unit_test(test_expiry),
+                cmocka_unit_test(test_hold),
+                cmocka_unit_test(test_time_off),
                 cmocka_unit_test(test_paging_and_zones),
         };
 
