@@ -3,6 +3,7 @@
 
 #include "config/files.h"
 #include "dns/name.h"
+#include "util/file.h"
 
 #define TTL_MAX INT32_MAX /* RFC 2181 section 8 */
 
@@ -74,8 +75,25 @@ struct nsregc_config *nsregc_config_free(struct nsregc_config *config)
         free(config->key_file);
         free(config->private_key_file);
         config_server_clear(&config->dns_server);
+        free(config->directory);
         free(config);
         return NULL;
+}
+
+/* Drop-ins lie in a directory of their own beside the file, whether or not that is there. */
+static char *directory_of(const struct config_document *document)
+{
+        const struct config_source *first = document->sources;
+        char *directory, *parent;
+
+        while (first->next)
+                first = first->next;
+        directory = path_parent(first->path);
+        if (!directory || strlen(directory) < 2 || !streq(directory + strlen(directory) - 2, ".d"))
+                return directory;
+        parent = path_parent(directory);
+        free(directory);
+        return parent;
 }
 
 static int decode(const struct config_document *document, struct nsregc_config **ret,
@@ -90,6 +108,8 @@ static int decode(const struct config_document *document, struct nsregc_config *
         if (r < 0)
                 return r;
         config->found = document->sources != NULL;
+        if (config->found && !(config->directory = directory_of(document)))
+                return -ENOMEM;
         *ret = TAKE_PTR(config);
         return 0;
 }

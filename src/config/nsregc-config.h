@@ -41,7 +41,8 @@ struct nsregc_config {
         bool dns_tcp;
         usec_t dns_timeout_usec;
         bool ipv6_temporary;
-        bool found; /* there was a configuration file */
+        char *directory; /* of the configuration file; NULL: there was none */
+        bool found;      /* there was a configuration file */
 };
 
 extern const struct config_table nsregc_config_table;

@@ -326,6 +326,24 @@ static int spread_reverse_zones(struct config_decoder *decoder, const struct con
         return 0;
 }
 
+/* Where an address of this zone can get a PTR at all. */
+static int gather_reverse_zones(struct zone_config *zone)
+{
+        int r = 0;
+
+        for (size_t i = 0; i < zone->n_upstreams && r >= 0; i++) {
+                const struct upstream_config *upstream = &zone->upstreams[i];
+
+                for (size_t j = 0;
+                     upstream->type != UPSTREAM_DISABLED && j < upstream->reverse_zones.n_items && r >= 0;
+                     j++)
+                        if (!name_list_has(&zone->policy.reverse_zones, &upstream->reverse_zones.items[j]))
+                                r = name_list_add(&zone->policy.reverse_zones,
+                                                  &upstream->reverse_zones.items[j]);
+        }
+        return r;
+}
+
 static void check_nets(struct config_decoder *decoder, const struct config_node *node,
                        const struct zone_policy *policy)
 {
@@ -358,9 +376,9 @@ static int check_zone(struct config_decoder *decoder, const struct config_node *
                         return r;
         }
         r = spread_reverse_zones(decoder, node, zone);
-        if (r < 0)
-                return r;
-        return zone_policy_complete(policy);
+        if (r >= 0)
+                r = gather_reverse_zones(zone);
+        return r < 0 ? r : zone_policy_complete(policy);
 }
 
 static const struct config_table zone_table = { zone_keys, check_zone };
@@ -512,6 +530,7 @@ struct nsregd_config *nsregd_config_free(struct nsregd_config *config)
         prefix_list_clear(&config->limits.exempt_nets);
         free(config->listen_addr);
         free(config->data_dir);
+        string_list_clear(&config->files);
         free(config);
         return NULL;
 }
@@ -527,7 +546,13 @@ static int decode(const struct config_document *document, struct nsregd_config *
         r = config_decode(&nsregd_config_table, document, config, error);
         if (r < 0)
                 return r;
+        for (const struct config_source *source = document->sources; source; source = source->next) {
+                r = string_list_add(&config->files, source->path);
+                if (r < 0)
+                        return r;
+        }
         config->found = document->sources != NULL;
+        config->is_empty = !document->root;
         *ret = TAKE_PTR(config);
         return 0;
 }

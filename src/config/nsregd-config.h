@@ -33,7 +33,9 @@ struct nsregd_config {
         struct zone_config *zones;   /* in the order of the file; NULL when there are none */
         size_t n_zones;
         struct peer_limits limits;
-        bool found; /* there was a configuration file */
+        struct string_list files; /* that all this was read from, drop-ins included */
+        bool found;               /* there was a configuration file */
+        bool is_empty;            /* nothing at all stands in it */
 };
 
 extern const struct config_table nsregd_config_table;

@@ -21,7 +21,7 @@ static void write_owner(struct dns_builder *builder, const struct dns_name *owne
 {
         size_t kept = owner->length;
 
-        if (builder->question_at != 0 && !dns_name_is_root(&builder->question) &&
+        if (!builder->plain && builder->question_at != 0 && !dns_name_is_root(&builder->question) &&
             dns_name_is_subdomain(owner, &builder->question)) {
                 kept -= builder->question.length;
                 wire_write_bytes(&builder->writer, owner->wire, kept);

@@ -95,14 +95,15 @@ const uint8_t *dns_message_rdata(const struct dns_message *message, const struct
 int dns_rr_address(const struct dns_message *message, const struct dns_rr *rr, struct address *ret);
 
 /* Building. The writer holds header and RRs; begin writes the header with zero counts, each RR counts itself
- * in. Owner names are compressed against the (first) question's name, names in RDATA never are. At most
- * DNS_MESSAGE_MAX octets are written, whatever the buffer holds. */
+ * in. Owner names are compressed against the (first) question's name (unless "plain"), names in RDATA never
+ * are. At most DNS_MESSAGE_MAX octets are written, whatever the buffer holds. */
 struct dns_builder {
         struct wire_writer writer;
         uint16_t counts[_DNS_SECTIONS];
         size_t rdlength_at;
         uint16_t question_at; /* 0: no question written */
         struct dns_name question;
+        bool plain; /* no compression at all; for the caller to set after begin */
 };
 
 void dns_builder_begin(struct dns_builder *builder, void *buffer, size_t size, uint16_t id, uint16_t flags);

@@ -9,6 +9,7 @@
 
 #include "net/frame-queue.h"
 #include "net/source-count.h"
+#include "net/stream-slots.h"
 #include "util/heap.h"
 #include "util/log.h"
 
@@ -18,7 +19,6 @@
 #define FRAME_SIZE        2
 #define ACCEPT_PAUSE_USEC (200 * USEC_PER_MSEC)
 #define TIMER_ACCURACY    USEC_PER_MSEC
-#define NOBODY            UINT32_MAX
 #define WAKE_EVENT        UINT64_MAX
 #define LISTENER_EVENT    (UINT64_C(1) << 63)
 
@@ -41,6 +41,7 @@ struct connection {
         struct frame_queue out;
 
         uint32_t in_flight;
+        bool held;       /* the next message is there, and waits for the end of one before it */
         bool eof;        /* the peer sends no more, but may still read */
         bool processing; /* on the stack: nobody frees it */
         bool doomed;
@@ -49,12 +50,6 @@ struct connection {
 };
 
 TAILQ_HEAD(connection_list, connection);
-
-struct slot {
-        struct connection *connection;
-        uint32_t generation;
-        uint32_t next_free;
-};
 
 struct listener {
         int fd;
@@ -78,9 +73,7 @@ struct stream_set {
         size_t n_listeners;
         struct heap_node accept_pause; /* in the heap while accepting is paused for want of descriptors */
 
-        struct slot *slots;
-        uint32_t n_slots;
-        uint32_t first_free;
+        struct slots slots;
         struct source_count sources;
         struct heap deadlines;
         struct connection_list resume;
@@ -101,7 +94,7 @@ static size_t out_pending(const struct connection *connection)
 
 static bool connection_stalled(const struct stream_set *set, const struct connection *connection)
 {
-        return connection->in_flight >= set->limits.in_flight ||
+        return connection->held || connection->in_flight >= set->limits.in_flight ||
                out_pending(connection) >= set->limits.unread_output;
 }
 
@@ -115,17 +108,26 @@ static bool in_complete(const struct connection *connection)
 
 static struct connection *find(const struct stream_set *set, struct stream_id id)
 {
-        if (id.index >= set->n_slots || set->slots[id.index].generation != id.generation)
-                return NULL;
-        return set->slots[id.index].connection;
+        return slots_find(&set->slots, id);
 }
 
 static struct stream_id connection_id(const struct stream_set *set, const struct connection *connection)
 {
-        return (struct stream_id){
-                .index = connection->index,
-                .generation = set->slots[connection->index].generation,
+        return slots_id(&set->slots, connection->index);
+}
+
+static struct epoll_event slot_event(const struct stream_set *set, uint32_t index, uint32_t events)
+{
+        return (struct epoll_event){
+                .events = events, .data.u64 = (uint64_t) slots_id(&set->slots, index).generation << 32 | index
         };
+}
+
+static void connection_answered(struct connection *connection)
+{
+        if (connection->in_flight > 0)
+                connection->in_flight--;
+        connection->held = false;
 }
 
 /* One timer for all deadlines. It is only moved forward here; one that fires too early finds nothing to do
@@ -181,8 +183,6 @@ static void wake(struct stream_set *set)
 
 static void connection_close(struct stream_set *set, struct connection *connection)
 {
-        struct slot *slot = &set->slots[connection->index];
-
         if (connection->queued)
                 TAILQ_REMOVE(&set->resume, connection, resume_entry);
         heap_remove(&set->deadlines, &connection->deadline);
@@ -191,11 +191,7 @@ static void connection_close(struct stream_set *set, struct connection *connecti
         free(connection->in);
         frame_queue_clear(&connection->out);
 
-        slot->connection = NULL;
-        if (++slot->generation == 0)
-                slot->generation = 1;
-        slot->next_free = set->first_free;
-        set->first_free = connection->index;
+        slots_remove(&set->slots, connection->index);
         free(connection);
 
         set->statistics.connections--;
@@ -258,11 +254,7 @@ static void connection_settle(struct stream_set *set, struct connection *connect
         if (out_pending(connection) > 0)
                 events |= EPOLLOUT;
         if (events != connection->events) {
-                struct epoll_event event = {
-                        .events = events,
-                        .data.u64 = (uint64_t) set->slots[connection->index].generation << 32 |
-                                    connection->index,
-                };
+                struct epoll_event event = slot_event(set, connection->index, events);
 
                 /* Reading starts again: the time in which we did not look is not the peer's. */
                 if ((events & EPOLLIN) && !(connection->events & EPOLLIN))
@@ -325,9 +317,16 @@ static void connection_process(struct stream_set *set, struct connection *connec
                 }
 
                 connection->in_flight++;
+                int r = set->ops->on_message(set->userdata, id, frame + FRAME_SIZE, length,
+                                             &connection->peer);
+                if (r == STREAM_LATER) {
+                        connection->in_flight--;
+                        assert(connection->in_flight > 0);
+                        connection->held = true;
+                        break;
+                }
                 set->statistics.messages++;
-                if (set->ops->on_message(set->userdata, id, frame + FRAME_SIZE, length, &connection->peer) <
-                    0)
+                if (r < 0)
                         connection->doomed = true;
                 position += FRAME_SIZE + length;
         }
@@ -394,8 +393,8 @@ static void evict_one(struct stream_set *set)
         struct connection *victim = NULL;
         uint32_t victim_weight = 0;
 
-        for (uint32_t i = 0; i < set->n_slots; i++) {
-                struct connection *connection = set->slots[i].connection;
+        for (uint32_t i = 0; i < set->slots.n_slots; i++) {
+                struct connection *connection = set->slots.slots[i].connection;
 
                 if (!connection || connection->processing)
                         continue;
@@ -410,24 +409,6 @@ static void evict_one(struct stream_set *set)
                 set->statistics.evicted++;
                 connection_close(set, victim);
         }
-}
-
-static int slot_take(struct stream_set *set, uint32_t *ret)
-{
-        if (set->first_free == NOBODY) {
-                uint32_t n = MAX(set->n_slots * 2, 64u);
-                struct slot *slots = reallocarray(set->slots, n, sizeof(*slots));
-
-                if (!slots)
-                        return -ENOMEM;
-                for (uint32_t i = set->n_slots; i < n; i++)
-                        slots[i] = (struct slot){ .generation = 1, .next_free = i + 1 < n ? i + 1 : NOBODY };
-                set->first_free = set->n_slots;
-                set->slots = slots;
-                set->n_slots = n;
-        }
-        *ret = set->first_free;
-        return 0;
 }
 
 /* Takes fd; negative: the connection was not taken up, and fd is closed. */
@@ -454,16 +435,14 @@ static int connection_add(struct stream_set *set, int fd, const struct sockaddr_
         if (set->statistics.connections >= set->limits.connections)
                 evict_one(set);
 
-        r = slot_take(set, &index);
+        r = slots_reserve(&set->slots);
         if (r < 0)
                 return r;
+        index = slots_next(&set->slots);
         r = heap_reserve(&set->deadlines, set->statistics.connections + 2);
         if (r < 0)
                 return r;
-        struct epoll_event event = {
-                .events = EPOLLIN,
-                .data.u64 = (uint64_t) set->slots[index].generation << 32 | index,
-        };
+        struct epoll_event event = slot_event(set, index, EPOLLIN);
         if (epoll_ctl(set->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0)
                 return -errno;
         r = source_count_add(&set->sources, &connection->peer.remote, &connection->source);
@@ -471,8 +450,7 @@ static int connection_add(struct stream_set *set, int fd, const struct sockaddr_
                 return r;
 
         (void) setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-        set->first_free = set->slots[index].next_free;
-        set->slots[index].connection = connection;
+        slots_put(&set->slots, connection);
         set->statistics.connections++;
         set->statistics.accepted++;
         connection->fd = TAKE_FD(owned);
@@ -617,7 +595,6 @@ int stream_set_new(sd_event *event, const struct stream_limits *limits, const st
         set->wake_fd = -1;
         set->ops = ops;
         set->userdata = userdata;
-        set->first_free = NOBODY;
         set->timer_at_usec = USEC_INFINITY;
         set->accept_pause = HEAP_NODE_INIT;
         TAILQ_INIT(&set->resume);
@@ -655,15 +632,15 @@ struct stream_set *stream_set_free(struct stream_set *set)
                 return NULL;
         sd_event_source_disable_unref(set->io_source);
         set->draining = false;
-        for (uint32_t i = 0; i < set->n_slots; i++)
-                if (set->slots[i].connection)
-                        connection_close(set, set->slots[i].connection);
+        for (uint32_t i = 0; i < set->slots.n_slots; i++)
+                if (set->slots.slots[i].connection)
+                        connection_close(set, set->slots.slots[i].connection);
         stream_set_unlisten(set);
         sd_event_source_disable_unref(set->timer);
         heap_clear(&set->deadlines);
         source_count_clear(&set->sources);
         prefix_list_clear(&set->limits.exempt_nets);
-        free(set->slots);
+        slots_clear(&set->slots);
         closep(&set->wake_fd);
         closep(&set->epoll_fd);
         sd_event_unref(set->event);
@@ -677,8 +654,8 @@ int stream_set_limits(struct stream_set *set, const struct stream_limits *limits
 
         if (r < 0)
                 return r;
-        for (uint32_t i = 0; i < set->n_slots; i++) {
-                struct connection *connection = set->slots[i].connection;
+        for (uint32_t i = 0; i < set->slots.n_slots; i++) {
+                struct connection *connection = set->slots.slots[i].connection;
 
                 if (!connection)
                         continue;
@@ -720,9 +697,9 @@ void stream_set_drain(struct stream_set *set)
 {
         stream_set_unlisten(set);
         set->draining = true;
-        for (uint32_t i = 0; i < set->n_slots; i++)
-                if (set->slots[i].connection)
-                        connection_settle(set, set->slots[i].connection);
+        for (uint32_t i = 0; i < set->slots.n_slots; i++)
+                if (set->slots.slots[i].connection)
+                        connection_settle(set, set->slots.slots[i].connection);
         wake(set);
 }
 
@@ -740,13 +717,22 @@ int stream_set_reply(struct stream_set *set, struct stream_id id, const void *me
                 return r;
         if (r < 0)
                 connection->doomed = true;
-        if (connection->in_flight > 0)
-                connection->in_flight--;
+        connection_answered(connection);
         /* While its messages are being handed on, replies are collected and leave together. */
         if (!connection->processing && !connection->doomed)
                 connection_flush(connection);
         connection_settle(set, connection);
         return r;
+}
+
+void stream_set_offer(struct stream_set *set, struct stream_id id)
+{
+        struct connection *connection = find(set, id);
+
+        if (!connection || !connection->held)
+                return;
+        connection->held = false;
+        connection_settle(set, connection);
 }
 
 void stream_set_done(struct stream_set *set, struct stream_id id)
@@ -755,8 +741,7 @@ void stream_set_done(struct stream_set *set, struct stream_id id)
 
         if (!connection)
                 return;
-        if (connection->in_flight > 0)
-                connection->in_flight--;
+        connection_answered(connection);
         connection->idle_since_usec = now_usec(CLOCK_MONOTONIC);
         connection_settle(set, connection);
 }

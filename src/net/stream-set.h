@@ -56,10 +56,14 @@ struct stream_id {
 
 struct stream_set;
 
+#define STREAM_LATER 1
+
 struct stream_set_ops {
         /* A whole message, at most message_bytes long; the bytes are the set's, and gone when this returns.
          * 0: the message is answered, now or later, by exactly one stream_set_reply() or stream_set_done().
-         * Negative: the connection is closed without an answer. May call anything of the set but its free. */
+         * STREAM_LATER: not now; it stays where it is, and is offered again when another message of this
+         * connection, of which there must be one, has been answered. Negative: the connection is closed
+         * without an answer. May call anything of the set but its free. */
         int (*on_message)(void *userdata, struct stream_id id, const uint8_t *message, size_t size,
                           const struct net_peer *peer);
         /* After stream_set_drain(): no connection is left. May be NULL. May free the set. */
@@ -97,6 +101,8 @@ void stream_set_drain(struct stream_set *set);
 /* 0; -ENOTCONN: the connection is gone, which is no error; -EMSGSIZE: over 65535 octets; -ENOMEM (the
  * connection is closed). The bytes are copied. */
 int stream_set_reply(struct stream_set *set, struct stream_id id, const void *message, size_t size);
+/* What a message that was put off waited for has ended without an answer: it is offered again. */
+void stream_set_offer(struct stream_set *set, struct stream_id id);
 /* The message gets no answer; the connection reads on. */
 void stream_set_done(struct stream_set *set, struct stream_id id);
 /* The message gets no answer and its connection no further attention. */

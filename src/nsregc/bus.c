@@ -11,6 +11,7 @@
 #define MANAGER_INTERFACE BUS_NAME ".Manager"
 #define ZONE_INTERFACE    BUS_NAME ".Zone"
 #define ACTION            "org.nsreg.manage"
+#define WAITERS_MAX       64
 
 /* What was told of a zone last: the objects of the bus are these copies, so that a registration may come and
  * go without anybody reading what is gone. */
@@ -29,6 +30,8 @@ struct client_bus {
         char name[DNS_LABEL_MAX + 1];
         struct address_set addresses;
         enum registration_state state;
+        sd_bus_message *waiters[WAITERS_MAX]; /* calls of Settle */
+        size_t n_waiters;
 };
 
 static const char *plain_name(const struct dns_name *name, char text[static DNS_NAME_FORMAT_MAX])
@@ -176,6 +179,43 @@ static int on_method(sd_bus_message *message, void *userdata, sd_bus_error *erro
         return bus_authorize(message, ACTION, allowed, userdata);
 }
 
+static void waiters_answer(struct client_bus *bus)
+{
+        _cleanup_free_ char *why = NULL;
+        bool good;
+
+        if (bus->n_waiters == 0 || !manager_settled(bus->manager, &good, &why))
+                return;
+        while (bus->n_waiters > 0) {
+                sd_bus_message *message = bus->waiters[--bus->n_waiters];
+
+                /* Whoever is gone needs no answer. */
+                if (good)
+                        (void) sd_bus_reply_method_return(message, NULL);
+                else
+                        (void) sd_bus_reply_method_errorf(message, "org.nsreg.Error.NotRegistered", "%s",
+                                                          why ?: "Not everything is registered");
+                sd_bus_message_unref(message);
+        }
+}
+
+static void waiters_drop(struct client_bus *bus)
+{
+        while (bus->n_waiters > 0)
+                sd_bus_message_unref(bus->waiters[--bus->n_waiters]);
+}
+
+static int on_settle(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+        struct client_bus *bus = userdata;
+
+        if (bus->n_waiters == WAITERS_MAX)
+                return sd_bus_error_set(error, SD_BUS_ERROR_LIMITS_EXCEEDED, "Too many wait already");
+        bus->waiters[bus->n_waiters++] = sd_bus_message_ref(message);
+        waiters_answer(bus);
+        return 1;
+}
+
 #define METHOD(name) SD_BUS_METHOD(name, NULL, NULL, on_method, SD_BUS_VTABLE_UNPRIVILEGED)
 
 static const sd_bus_vtable manager_vtable[] = {
@@ -189,6 +229,7 @@ static const sd_bus_vtable manager_vtable[] = {
         METHOD("Release"),
         METHOD("Rediscover"),
         METHOD("Reload"),
+        SD_BUS_METHOD("Settle", NULL, NULL, on_settle, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_VTABLE_END,
 };
 
@@ -312,6 +353,7 @@ void client_bus_sync(struct client_bus *bus)
         if (bus->connection && n > 0)
                 (void) sd_bus_emit_properties_changed_strv(bus->connection, BUS_PATH, MANAGER_INTERFACE,
                                                            changed);
+        waiters_answer(bus);
 }
 
 static int on_name_requested(sd_bus_message *reply, void *userdata, sd_bus_error *error)
@@ -328,8 +370,10 @@ void client_bus_connect(struct client_bus *bus, sd_bus *connection)
         int r;
 
         bus->connection = connection;
-        if (!connection)
+        if (!connection) {
+                waiters_drop(bus);
                 return;
+        }
         r = sd_bus_add_object_manager(connection, NULL, BUS_PATH);
         if (r >= 0)
                 r = sd_bus_add_object_vtable(connection, NULL, BUS_PATH, MANAGER_INTERFACE, manager_vtable,
@@ -367,6 +411,7 @@ struct client_bus *client_bus_free(struct client_bus *bus)
                 bus->zones = object->next;
                 zone_object_free(object);
         }
+        waiters_drop(bus);
         address_set_clear(&bus->addresses);
         free(bus);
         return NULL;

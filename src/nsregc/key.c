@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 
+#include "nsregc/key-sealed.h"
 #include "util/file.h"
 
 #define FILE_MAX     65536
@@ -16,24 +17,19 @@ void key_paths_clear(struct key_paths *paths)
         *paths = (struct key_paths){ 0 };
 }
 
-char *state_directory(void)
+/* A relative path is beside the configuration file. */
+static char *path_beside(const struct nsregc_config *config, const char *path)
 {
-        const char *directories = getenv("STATE_DIRECTORY");
-
-        if (!directories || directories[0] != '/')
-                return NULL;
-        return strndup(directories, strcspn(directories, ":"));
+        return path[0] == '/' || !config->directory ? strdup(path) : path_join(config->directory, path);
 }
 
 /* Where it is kept when it is not a credential. 0 or -ENOMEM. */
-static int paths_own(const struct nsregc_config *config, struct key_paths *ret)
+static int paths_own(const struct nsregc_config *config, const char *state, struct key_paths *ret)
 {
-        _cleanup_free_ char *state = state_directory();
-
-        ret->private_path = state && !config->private_key_file_given ? path_join(state, PRIVATE_NAME)
-                                                                     : strdup(config->private_key_file);
-        ret->public_path = state && !config->key_file_given ? path_join(state, PUBLIC_NAME)
-                                                            : strdup(config->key_file);
+        ret->private_path = config->private_key_file_given ? path_beside(config, config->private_key_file)
+                                                           : path_join(state, PRIVATE_NAME);
+        ret->public_path = config->key_file_given ? path_beside(config, config->key_file)
+                                                  : path_join(state, PUBLIC_NAME);
         return ret->private_path && ret->public_path ? 0 : -ENOMEM;
 }
 
@@ -120,30 +116,66 @@ static int credential_read(struct dns_keypair **ret, struct key_paths *ret_paths
         return r;
 }
 
-int key_obtain(const struct nsregc_config *config, const char *label, struct dns_keypair **ret,
-               struct key_paths *ret_paths, bool *ret_made, char **why)
+/* An installation of the original keeps its key beside its configuration. */
+static int original_read(const struct nsregc_config *config, struct dns_keypair **ret,
+                         struct key_paths *ret_paths, char **why)
+{
+        _cleanup_free_ char *path = NULL;
+        int r;
+
+        if (!config->directory)
+                return -ENOENT;
+        path = path_join(config->directory, PRIVATE_NAME);
+        if (!path)
+                return -ENOMEM;
+        r = key_read(path, ret, why);
+        if (r < 0)
+                return r;
+        key_paths_clear(ret_paths);
+        ret_paths->private_path = TAKE_PTR(path);
+        return 0;
+}
+
+static int sealed_obtain(const struct nsregc_config *config, struct dns_keypair **ret,
+                         struct key_paths *ret_paths, bool *ret_made, char **why)
+{
+        int r = 0;
+
+        if (access(KEY_SEALED_PATH, F_OK) < 0) {
+                if (!config->gen_key)
+                        return complain(why, KEY_SEALED_PATH, "no such key, and gen-key is off", -ENOKEY);
+                r = key_seal_new(why);
+                *ret_made = r >= 0;
+        }
+        if (r >= 0)
+                r = key_unseal(ret, why);
+        if (r < 0)
+                return r;
+        ret_paths->private_path = strdup(KEY_SEALED_PATH);
+        return 0;
+}
+
+int key_obtain(const struct nsregc_config *config, const char *state, bool sealed, const char *label,
+               struct dns_keypair **ret, struct key_paths *ret_paths, bool *ret_made, char **why)
 {
         int r;
 
         *ret_made = false;
-        r = credential_read(ret, ret_paths, why);
-        if (r != -ENOENT)
-                return r;
-        r = paths_own(config, ret_paths);
+        if (!config->private_key_file_given) {
+                r = credential_read(ret, ret_paths, why);
+                if (r != -ENOENT)
+                        return r;
+                if (sealed)
+                        return sealed_obtain(config, ret, ret_paths, ret_made, why);
+        }
+        r = paths_own(config, state, ret_paths);
         if (r < 0)
                 return r;
         r = key_read(ret_paths->private_path, ret, why);
         if (r != -ENOENT)
                 return r;
-
-        /* An installation of the original keeps its key where the defaults of its configuration say. */
-        if (!streq(ret_paths->private_path, config->private_key_file)) {
-                r = key_read(config->private_key_file, ret, why);
-                if (r >= 0) {
-                        key_paths_clear(ret_paths);
-                        ret_paths->private_path = strdup(config->private_key_file);
-                        ret_paths->public_path = strdup(config->key_file);
-                }
+        if (!config->private_key_file_given) {
+                r = original_read(config, ret, ret_paths, why);
                 if (r != -ENOENT)
                         return r;
         }
@@ -154,15 +186,22 @@ int key_obtain(const struct nsregc_config *config, const char *label, struct dns
         return r;
 }
 
-int key_generate(const struct nsregc_config *config, const char *label, struct dns_keypair **ret,
-                 struct key_paths *ret_paths, char **why)
+int key_generate(const struct nsregc_config *config, const char *state, bool sealed, const char *label,
+                 struct dns_keypair **ret, struct key_paths *ret_paths, char **why)
 {
-        int r = paths_own(config, ret_paths);
+        static const char there[] = "there is a key already; names registered with it would be lost";
+        bool made;
+        int r;
 
+        if (sealed && !config->private_key_file_given) {
+                if (access(KEY_SEALED_PATH, F_OK) >= 0)
+                        return complain(why, KEY_SEALED_PATH, there, -EEXIST);
+                return sealed_obtain(config, ret, ret_paths, &made, why);
+        }
+        r = paths_own(config, state, ret_paths);
         if (r < 0)
                 return r;
         if (access(ret_paths->private_path, F_OK) >= 0)
-                return complain(why, ret_paths->private_path,
-                                "there is a key already; names registered with it would be lost", -EEXIST);
+                return complain(why, ret_paths->private_path, there, -EEXIST);
         return key_make(ret_paths, label, ret, why);
 }

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* The key that this machine's name belongs to. Looked for in $CREDENTIALS_DIRECTORY/nsregc.private, the
- * configured path, $STATE_DIRECTORY/nsregc.private, the default path; made where it would be kept. */
+/* The key that this machine's name belongs to: one, whoever asks for it. Looked for where the configuration
+ * says, as the service's credential, in the state directory, beside the configuration file (where the
+ * original keeps it); made where the configuration says, or in the state directory. Never in the working
+ * directory. */
 
 #include <stdbool.h>
 
@@ -16,14 +18,12 @@ struct key_paths {
 
 void key_paths_clear(struct key_paths *paths);
 
-/* "label" becomes the owner name in a public key file that is written. "*why" names the file and what is
- * wrong with it; owned by the caller. 0; -ENOKEY: there is none and none may be made; -EBADMSG, -EOPNOTSUPP:
- * the file is no key; others as from open, read, write. "*ret_made": a new one. */
-int key_obtain(const struct nsregc_config *config, const char *label, struct dns_keypair **ret,
-               struct key_paths *ret_paths, bool *ret_made, char **why);
+/* "state" is the state directory. "sealed": the service's key is sealed and read as key-sealed.h does, made
+ * if it is not there. "label" becomes the owner name in a public key file that is written. "*why" names the
+ * file and what is wrong with it; owned by the caller. 0; -ENOKEY: there is none and none may be made;
+ * -EBADMSG, -EOPNOTSUPP: the file is no key; others as from open, read, write. "*ret_made": a new one. */
+int key_obtain(const struct nsregc_config *config, const char *state, bool sealed, const char *label,
+               struct dns_keypair **ret, struct key_paths *ret_paths, bool *ret_made, char **why);
 /* Makes a new one, unless there is one: -EEXIST, with *why naming it. */
-int key_generate(const struct nsregc_config *config, const char *label, struct dns_keypair **ret,
-                 struct key_paths *ret_paths, char **why);
-
-/* $STATE_DIRECTORY's first, or NULL. Owned by the caller. */
-char *state_directory(void);
+int key_generate(const struct nsregc_config *config, const char *state, bool sealed, const char *label,
+                 struct dns_keypair **ret, struct key_paths *ret_paths, char **why);

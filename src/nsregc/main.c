@@ -6,8 +6,7 @@
 #include <systemd/sd-daemon.h>
 #include <systemd/sd-event.h>
 
-#include "nsregc/hostname.h"
-#include "nsregc/key.h"
+#include "nsregc/launch.h"
 #include "nsregc/manager.h"
 #include "nsregc/options.h"
 #include "util/log.h"
@@ -52,48 +51,8 @@ static int signals_block(void)
         return sigprocmask(SIG_BLOCK, &mask, NULL) < 0 ? -errno : 0;
 }
 
-static int key_report(int r, const char *why, const struct key_paths *paths, const struct dns_keypair *pair,
-                      bool made)
-{
-        char fingerprint[DNS_KEY_FINGERPRINT_MAX];
-
-        if (r < 0) {
-                log_error("Key: %s", why ?: strerror(-r));
-                return r;
-        }
-        dns_key_fingerprint(&pair->key, fingerprint);
-        if (made)
-                log_info("Made a key, %s, fingerprint %s", paths->private_path, fingerprint);
-        else
-                log_debug("Key %s, fingerprint %s", paths->private_path, fingerprint);
-        return 0;
-}
-
-/* The configuration with the command line laid over it; also at each reload. */
-static int configuration_load(void *userdata, struct nsregc_config **ret, char **why)
-{
-        const struct options *options = userdata;
-        _cleanup_(nsregc_config_freep) struct nsregc_config *config = NULL;
-        struct config_error error = CONFIG_ERROR_INIT;
-        int r;
-
-        r = nsregc_config_load(options->config_path, &config, &error);
-        if (error.warnings)
-                log_warning("%s", error.warnings);
-        if (r < 0)
-                *why = TAKE_PTR(error.text);
-        config_error_clear(&error);
-        if (r < 0)
-                return r;
-        r = options_apply(options, config);
-        if (r < 0)
-                return r;
-        *ret = TAKE_PTR(config);
-        return 0;
-}
-
 /* Takes the configuration. */
-static int run(const struct options *options, struct nsregc_config *config, const struct dns_keypair *pair)
+static int run(const struct options *options, struct nsregc_config *config, const struct identity *identity)
 {
         _cleanup_(sd_event_unrefp) sd_event *event = NULL;
         _cleanup_(manager_freep) struct manager *manager = NULL;
@@ -110,7 +69,8 @@ static int run(const struct options *options, struct nsregc_config *config, cons
                 nsregc_config_free(config);
                 return r;
         }
-        r = manager_new(event, mode, config, pair, configuration_load, (void *) options, &manager);
+        r = manager_new(event, mode, config, identity->pair, identity->state, launch_load, (void *) options,
+                        &manager);
         if (r < 0)
                 return r;
         r = signals_set_up(event, manager);
@@ -135,24 +95,14 @@ static int run(const struct options *options, struct nsregc_config *config, cons
 static int main_configured(const struct options *options, struct nsregc_config *config)
 {
         _cleanup_(nsregc_config_freep) struct nsregc_config *owned = config;
-        _cleanup_(dns_keypair_freep) struct dns_keypair *pair = NULL;
-        _cleanup_free_ char *why = NULL;
-        struct key_paths paths = { 0 };
-        char label[HOSTNAME_LABEL_MAX];
-        bool made = true;
+        struct identity identity = { .lock = -1 };
         int r;
 
-        if (hostname_choose(config->name, "/etc", label) < 0)
-                strcpy(label, "nsregc");
-        if (options->generate_key)
-                r = key_generate(config, label, &pair, &paths, &why);
-        else
-                r = key_obtain(config, label, &pair, &paths, &made, &why);
-        r = key_report(r, why, &paths, pair, made);
-        key_paths_clear(&paths);
-        if (r < 0 || options->generate_key)
-                return r;
-        return run(options, TAKE_PTR(owned), pair);
+        r = launch_identity(options, config, &identity);
+        if (r >= 0 && !options->generate_key)
+                r = run(options, TAKE_PTR(owned), &identity);
+        identity_clear(&identity);
+        return r;
 }
 
 /* For whoever seals keys: it never touches a disk in the clear. */
@@ -182,7 +132,7 @@ static int main_with(struct options *options)
         _cleanup_free_ char *why = NULL;
         int r;
 
-        r = configuration_load(options, &config, &why);
+        r = launch_load(options, &config, &why);
         if (r < 0) {
                 log_error("%s", why ?: strerror(-r));
                 return r;
@@ -193,7 +143,8 @@ static int main_with(struct options *options)
                 nsregc_config_print(config, stdout);
                 return 0;
         }
-        return main_configured(options, TAKE_PTR(config));
+        r = launch_ask(options, config);
+        return r == -ENOENT ? main_configured(options, TAKE_PTR(config)) : r;
 }
 
 int main(int argc, char *argv[])

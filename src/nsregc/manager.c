@@ -10,7 +10,6 @@
 #include "nsregc/clock.h"
 #include "nsregc/discovery.h"
 #include "nsregc/hostname.h"
-#include "nsregc/key.h"
 #include "nsregc/ledger.h"
 #include "nsregc/link.h"
 #include "nsregc/name-choice.h"
@@ -32,6 +31,7 @@ struct manager {
         manager_load load;
         void *load_userdata;
         const struct dns_keypair *pair;
+        const char *state;
         char label[HOSTNAME_LABEL_MAX]; /* empty: none */
 
         struct address_rules rules;
@@ -228,8 +228,8 @@ static void reconcile(struct manager *manager)
 
 static bool once_result(const struct manager *manager, bool *ret_good)
 {
+        bool release = goal_of_wanted(manager) == GOAL_RELEASE, good = true;
         size_t n = 0;
-        bool good = true;
 
         if (discovery_is_busy(manager->discovery))
                 return false;
@@ -237,27 +237,36 @@ static bool once_result(const struct manager *manager, bool *ret_good)
                 struct registration_info info;
 
                 registration_get_info(manager->registrations[i], &info);
-                if (manager->mode == MANAGER_ONCE && info.goal != GOAL_REGISTER)
+                if (!release && info.goal != GOAL_REGISTER)
                         continue;
                 if (!info.settled && info.state != REGISTRATION_RELEASED)
                         return false;
                 n++;
-                good = good && (manager->mode == MANAGER_ONCE
-                                        ? info.state == REGISTRATION_REGISTERED
-                                        : info.state == REGISTRATION_RELEASED && !info.reason[0]);
+                good = good && (release ? info.state == REGISTRATION_RELEASED && !info.reason[0]
+                                        : info.state == REGISTRATION_REGISTERED);
         }
         *ret_good = good && n > 0;
         return true;
 }
 
-static void once_report(const struct manager *manager)
+/* What is in the way before any registration begins, or NULL. */
+static const char *nothing_to_do(const struct manager *manager)
 {
         if (!manager->label[0])
-                log_error("This machine has no static host name; set one (hostnamectl hostname NAME) or give "
-                          "-n NAME");
-        else if (manager->n_registrations == 0)
-                log_error("There is no zone to register in; name one on the command line or as zones: in the "
-                          "configuration");
+                return "This machine has no static host name; set one (hostnamectl hostname NAME) or give -n "
+                       "NAME";
+        if (manager->n_registrations == 0)
+                return "There is no zone to register in; name one on the command line or as zones: in the "
+                       "configuration";
+        return NULL;
+}
+
+static void once_report(const struct manager *manager)
+{
+        const char *nothing = nothing_to_do(manager);
+
+        if (nothing)
+                log_error("%s", nothing);
         for (size_t i = 0; i < manager->n_registrations; i++) {
                 struct registration_info info;
                 char name[DNS_NAME_FORMAT_MAX];
@@ -266,6 +275,28 @@ static void once_report(const struct manager *manager)
                 if (info.state == REGISTRATION_IDLE)
                         log_error("%s: %s", dns_name_format(&info.name, name), info.reason);
         }
+}
+
+bool manager_settled(const struct manager *manager, bool *ret_good, char **ret_why)
+{
+        const char *nothing = nothing_to_do(manager);
+        char name[DNS_NAME_FORMAT_MAX];
+
+        *ret_why = NULL;
+        if (!manager->started || !manager->addresses_known || manager->network_changed ||
+            !once_result(manager, ret_good))
+                return false;
+        if (nothing)
+                *ret_why = strdup(nothing);
+        for (size_t i = 0; i < manager->n_registrations && !*ret_good && !*ret_why; i++) {
+                struct registration_info info;
+
+                registration_get_info(manager->registrations[i], &info);
+                if (info.reason[0] &&
+                    asprintf(ret_why, "%s: %s", dns_name_format(&info.name, name), info.reason) < 0)
+                        *ret_why = NULL;
+        }
+        return true;
 }
 
 static void command_check(struct manager *manager)
@@ -362,6 +393,7 @@ static int on_coalesce(sd_event_source *source, uint64_t usec, void *userdata)
         if (manager->network_changed)
                 discover(manager);
         manager->network_changed = false;
+        tidy_later(manager);
         return 0;
 }
 
@@ -510,11 +542,14 @@ void manager_release(struct manager *manager)
 
 static int ledger_make(struct manager *manager)
 {
-        _cleanup_free_ char *state = state_directory(), *path = state ? path_join(state, "registered") : NULL;
+        _cleanup_free_ char *path = path_join(manager->state, "registered");
         int r;
 
+        if (!path)
+                return -ENOMEM;
+
         r = ledger_open(path, &manager->ledger);
-        if (r < 0 && r != -ENOMEM && path) {
+        if (r < 0 && r != -ENOMEM) {
                 log_warning("%s: %s; what was registered before is not known", path, strerror(-r));
                 r = ledger_open(NULL, &manager->ledger);
         }
@@ -636,7 +671,8 @@ int manager_reload(struct manager *manager, char **why)
 }
 
 int manager_new(sd_event *event, enum manager_mode mode, struct nsregc_config *config,
-                const struct dns_keypair *pair, manager_load load, void *userdata, struct manager **ret)
+                const struct dns_keypair *pair, const char *state, manager_load load, void *userdata,
+                struct manager **ret)
 {
         _cleanup_(manager_freep) struct manager *manager = calloc(1, sizeof(*manager));
         usec_t delay;
@@ -652,6 +688,7 @@ int manager_new(sd_event *event, enum manager_mode mode, struct nsregc_config *c
         manager->load = load;
         manager->load_userdata = userdata;
         manager->pair = pair;
+        manager->state = state;
         r = manager_setup(manager);
         if (r < 0) {
                 log_error("Setting up: %s", strerror(-r));

@@ -24,9 +24,11 @@ struct manager;
  * is wrong with it. */
 typedef int (*manager_load)(void *userdata, struct nsregc_config **ret, char **why);
 
-/* Takes the configuration, also on failure; the key outlives the manager. 0 or -errno, logged. */
+/* Takes the configuration, also on failure; key and state directory outlive the manager. 0 or -errno, logged.
+ */
 int manager_new(sd_event *event, enum manager_mode mode, struct nsregc_config *config,
-                const struct dns_keypair *pair, manager_load load, void *userdata, struct manager **ret);
+                const struct dns_keypair *pair, const char *state, manager_load load, void *userdata,
+                struct manager **ret);
 struct manager *manager_free(struct manager *manager);
 DEFINE_CLEANUP(struct manager *, manager_free)
 
@@ -39,6 +41,10 @@ int manager_reload(struct manager *manager, char **why);
 void manager_refresh(struct manager *manager);
 /* Gives up the names: withdrawn and released, until manager_refresh(). */
 void manager_release(struct manager *manager);
+
+/* Whether everything that was asked for has its answer, and whether that is a good one; else "*ret_why" is
+ * the first reason, or NULL, owned by the caller. */
+bool manager_settled(const struct manager *manager, bool *ret_good, char **ret_why);
 
 const char *manager_label(const struct manager *manager); /* NULL: none */
 const struct dns_keypair *manager_pair(const struct manager *manager);

@@ -244,3 +244,50 @@ int options_check(const struct options *options)
 
         return config ? options_apply(options, config) : -ENOMEM;
 }
+
+static char *config_text(const struct nsregc_config *config)
+{
+        char *text = NULL;
+        size_t size;
+        FILE *out = open_memstream(&text, &size);
+
+        if (!out)
+                return NULL;
+        nsregc_config_print(config, out);
+        if (fclose(out) == 0)
+                return text;
+        free(text);
+        return NULL;
+}
+
+static bool has_line(const char *text, const char *line, size_t length)
+{
+        for (; *text; text += strcspn(text, "\n"), text += *text == '\n')
+                if (strcspn(text, "\n") == length && strncmp(text, line, length) == 0)
+                        return true;
+        return false;
+}
+
+int options_difference(const struct nsregc_config *other, const struct nsregc_config *mine, char **ret)
+{
+        _cleanup_free_ char *theirs = config_text(other), *ours = config_text(mine), *found = NULL;
+
+        if (!theirs || !ours)
+                return -ENOMEM;
+        for (const char *line = ours; *line;) {
+                size_t length = strcspn(line, "\n");
+                char *longer = NULL;
+
+                if (!has_line(theirs, line, length)) {
+                        if (asprintf(&longer, "%s%s%.*s", found ?: "", found ? ", " : "", (int) length,
+                                     line) < 0)
+                                return -ENOMEM;
+                        free(found);
+                        found = longer;
+                }
+                line += length;
+                line += *line == '\n';
+        }
+        *ret = TAKE_PTR(found);
+        return 0;
+}

@@ -21,4 +21,7 @@ int options_parse(int argc, char *argv[], struct options *ret);
 int options_check(const struct options *options);
 /* 0; -EINVAL, told on stderr; -ENOMEM. */
 int options_apply(const struct options *options, struct nsregc_config *config);
+/* What "mine" has and "other" has not, as lines of a configuration joined by ", "; NULL: they say the same.
+ * Owned by the caller. 0 or -ENOMEM. */
+int options_difference(const struct nsregc_config *other, const struct nsregc_config *mine, char **ret);
 void options_clear(struct options *options);

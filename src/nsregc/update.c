@@ -58,6 +58,8 @@ ssize_t update_build(const struct update *update, uint8_t buffer[static UPDATE_S
         int r;
 
         dns_builder_begin(&builder, buffer, UPDATE_SIZE_MAX, update->id, DNS_OPCODE_UPDATE << 11);
+        /* The original daemon packs the message anew before it verifies it, and does not compress. */
+        builder.plain = true;
         dns_builder_question(&builder, update->zone, DNS_TYPE_SOA, DNS_CLASS_IN);
         write_update_section(&builder, update, &edns.lease_sec);
         edns.key_lease_sec = update->kind == UPDATE_RELEASE ? 0 : update->key_ttl_sec;

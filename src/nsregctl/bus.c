@@ -2,10 +2,55 @@
 
 /* Reading what the daemons show. */
 
+#include <stdarg.h>
 #include <stdio.h>
 
 #include "nsregctl/verbs.h"
 #include "util/macro.h"
+
+int call_method(struct context *context, const char *service, const char *path, const char *interface,
+                const char *member, sd_bus_error *error, sd_bus_message **ret, const char *types, ...)
+{
+        sd_bus_message *call = NULL;
+        va_list arguments;
+        int r;
+
+        r = sd_bus_message_new_method_call(context->bus, &call, service, path, interface, member);
+        if (r >= 0)
+                r = sd_bus_message_set_auto_start(call, false);
+        if (r >= 0 && types) {
+                va_start(arguments, types);
+                r = sd_bus_message_appendv(call, types, arguments);
+                va_end(arguments);
+        }
+        if (r >= 0)
+                r = sd_bus_call(context->bus, call, 0, error, ret);
+        sd_bus_message_unref(call);
+        return r;
+}
+
+int call_get(struct context *context, const char *service, const char *path, const char *interface,
+             const char *property, const char *type, sd_bus_error *error, sd_bus_message **ret)
+{
+        sd_bus_message *reply = NULL;
+        int r;
+
+        r = call_method(context, service, path, "org.freedesktop.DBus.Properties", "Get", error, &reply, "ss",
+                        interface, property);
+        if (r >= 0)
+                r = sd_bus_message_enter_container(reply, 'v', type);
+        if (r >= 0)
+                *ret = reply;
+        else
+                sd_bus_message_unref(reply);
+        return r < 0 ? r : 0;
+}
+
+void be_patient(struct context *context)
+{
+        (void) sd_bus_set_allow_interactive_authorization(context->bus, true);
+        (void) sd_bus_set_method_call_timeout(context->bus, UINT64_MAX);
+}
 
 int report(const char *service, const sd_bus_error *error, int r)
 {
@@ -141,8 +186,8 @@ int each_object(struct context *context, const char *service, const char *path, 
         const char *object;
         int r;
 
-        r = sd_bus_call_method(context->bus, service, path, "org.freedesktop.DBus.ObjectManager",
-                               "GetManagedObjects", &error, &reply, NULL);
+        r = call_method(context, service, path, "org.freedesktop.DBus.ObjectManager", "GetManagedObjects",
+                        &error, &reply, NULL);
         if (r < 0) {
                 r = report(service, &error, r);
                 sd_bus_error_free(&error);

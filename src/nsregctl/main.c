@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 #include <getopt.h>
+#include <locale.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/ioctl.h>
 #include <sys/wait.h>
 
 #include "nsregctl/verbs.h"
@@ -54,6 +56,7 @@ static void help(void)
         }
         printf("\nOptions:\n"
                "     --json=pretty|short JSON instead of tables\n"
+               "  -l --full              Leave out nothing, however wide a table gets\n"
                "     --no-pager          Do not pipe long output into a pager\n"
                "     --no-legend         No headings, no remarks\n"
                "     --block             revoke: refuse the key for this name from now on\n"
@@ -66,6 +69,7 @@ static void help(void)
 struct options {
         struct context context;
         bool pager;
+        bool full;
 };
 
 /* 0: go on; 1: all is done; -EINVAL. */
@@ -81,6 +85,7 @@ static int parse_arguments(int argc, char *argv[], struct options *options)
         };
         static const struct option long_options[] = {
                 { "json", required_argument, NULL, OPTION_JSON },
+                { "full", no_argument, NULL, 'l' },
                 { "no-pager", no_argument, NULL, OPTION_NO_PAGER },
                 { "no-legend", no_argument, NULL, OPTION_NO_LEGEND },
                 { "block", no_argument, NULL, OPTION_BLOCK },
@@ -91,7 +96,7 @@ static int parse_arguments(int argc, char *argv[], struct options *options)
         };
         int c;
 
-        while ((c = getopt_long(argc, argv, "h", long_options, NULL)) >= 0)
+        while ((c = getopt_long(argc, argv, "hl", long_options, NULL)) >= 0)
                 switch (c) {
                 case OPTION_JSON:
                         if (streq(optarg, "pretty"))
@@ -104,6 +109,9 @@ static int parse_arguments(int argc, char *argv[], struct options *options)
                                         optarg);
                                 return -EINVAL;
                         }
+                        break;
+                case 'l':
+                        options->full = true;
                         break;
                 case OPTION_NO_PAGER:
                         options->pager = false;
@@ -166,7 +174,8 @@ static pid_t start_pager(void)
                 dup2(pipe_fds[0], STDIN_FILENO);
                 close(pipe_fds[0]);
                 close(pipe_fds[1]);
-                setenv("LESS", "FRSXMK", false);
+                /* Without S: what is chopped at the edge looks as if it were whole. */
+                setenv("LESS", "FRXMK", false);
                 execlp("sh", "sh", "-c", pager, NULL);
                 _exit(127);
         }
@@ -175,6 +184,24 @@ static pid_t start_pager(void)
         close(pipe_fds[0]);
         close(pipe_fds[1]);
         return MAX(pid, 0);
+}
+
+/* As systemd's tools: COLUMNS says more than the terminal. 0: there is none. */
+static unsigned terminal_width(void)
+{
+        const char *columns = getenv("COLUMNS");
+        struct winsize size;
+        unsigned long number;
+        char *end;
+
+        if (!isatty(STDOUT_FILENO))
+                return 0;
+        if (columns && columns[0] >= '1' && columns[0] <= '9') {
+                number = strtoul(columns, &end, 10);
+                if (*end == '\0' && number <= UINT16_MAX)
+                        return (unsigned) number;
+        }
+        return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) >= 0 && size.ws_col > 0 ? size.ws_col : 80;
 }
 
 static void end_pager(pid_t pid)
@@ -194,6 +221,8 @@ int main(int argc, char *argv[])
         pid_t pager = 0;
         int r;
 
+        /* How wide a text is depends on it. */
+        (void) setlocale(LC_CTYPE, "");
         r = parse_arguments(argc, argv, &options);
         if (r != 0)
                 return r < 0 ? 2 : EXIT_SUCCESS;
@@ -209,8 +238,8 @@ int main(int argc, char *argv[])
                 fprintf(stderr, "nsregctl: Cannot reach the system bus: %s.\n", strerror(-r));
                 return EXIT_FAILURE;
         }
-        /* The width is the terminal's, which a pager hides; and a pager that is closed early is no failure.
-         */
+        table_set_terminal(options.full ? 0 : terminal_width(), isatty(STDOUT_FILENO) && !getenv("NO_COLOR"));
+        /* A pager that is closed early is no failure. */
         signal(SIGPIPE, SIG_IGN);
         if (options.pager && verb->pages && options.context.output == OUTPUT_TABLE)
                 pager = start_pager();

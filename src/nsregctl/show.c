@@ -189,14 +189,13 @@ int verb_show(struct context *context, int argc, char *argv[])
         const char *path;
         int r;
 
-        r = sd_bus_call_method(context->bus, REGISTRY_SERVICE, REGISTRY_PATH, REGISTRY_MANAGER,
-                               "GetRegistration", &error, &found, "s", argv[1]);
+        r = call_method(context, REGISTRY_SERVICE, REGISTRY_PATH, REGISTRY_MANAGER, "GetRegistration", &error,
+                        &found, "s", argv[1]);
         if (r >= 0)
                 r = sd_bus_message_read(found, "o", &path);
         if (r >= 0)
-                r = sd_bus_call_method(context->bus, REGISTRY_SERVICE, path,
-                                       "org.freedesktop.DBus.Properties", "GetAll", &error, &reply, "s",
-                                       "org.nsreg.Registry1.Registration");
+                r = call_method(context, REGISTRY_SERVICE, path, "org.freedesktop.DBus.Properties", "GetAll",
+                                &error, &reply, "s", "org.nsreg.Registry1.Registration");
         r = r < 0 ? report(REGISTRY_SERVICE, &error, r) : show_all(context, reply);
         sd_bus_error_free(&error);
         sd_bus_message_unref(found);

@@ -11,8 +11,8 @@ static bool is_running(struct context *context, const char *service)
         sd_bus_message *reply = NULL;
         int running = false;
 
-        if (sd_bus_call_method(context->bus, "org.freedesktop.DBus", "/org/freedesktop/DBus",
-                               "org.freedesktop.DBus", "NameHasOwner", NULL, &reply, "s", service) >= 0)
+        if (call_method(context, "org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus",
+                        "NameHasOwner", NULL, &reply, "s", service) >= 0)
                 (void) sd_bus_message_read(reply, "b", &running);
         sd_bus_message_unref(reply);
         return running;

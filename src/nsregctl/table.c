@@ -2,12 +2,27 @@
 
 #include <ctype.h>
 #include <inttypes.h>
+#include <langinfo.h>
 #include <libsmartcols.h>
 #include <stdio.h>
+#include <wchar.h>
 
 #include "nsregctl/table.h"
 #include "util/macro.h"
 #include "util/time.h"
+
+#define SHORTENED_MIN 12 /* columns of a terminal that a column of words keeps */
+
+static struct {
+        unsigned width;
+        bool colours;
+} terminal;
+
+void table_set_terminal(unsigned width, bool colours)
+{
+        terminal.width = width;
+        terminal.colours = colours;
+}
 
 struct table {
         struct libscols_table *table;
@@ -43,9 +58,7 @@ static int add_column(struct table *table, const struct column *column)
                 *c = *c == ' ' ? '_' : (char) tolower((unsigned char) *c);
         if (column->kind == COLUMN_NUMBER)
                 flags |= SCOLS_FL_RIGHT;
-        if (column->kind == COLUMN_WIDE)
-                flags |= SCOLS_FL_TRUNC;
-        added = scols_table_new_column(table->table, title, column->kind == COLUMN_WIDE ? 0.1 : 1, flags);
+        added = scols_table_new_column(table->table, title, 0, flags);
         if (!added)
                 return -ENOMEM;
         if (is_json(table) && (column->kind == COLUMN_NUMBER || column->kind == COLUMN_TIME))
@@ -71,11 +84,9 @@ struct table *table_new(const char *name, const struct column *columns, unsigned
                 (void) scols_table_enable_json(table->table, 1);
         else {
                 (void) scols_table_enable_noheadings(table->table, !legend);
-                if (isatty(STDOUT_FILENO) && !getenv("NO_COLOR"))
-                        (void) scols_table_enable_colors(table->table, 1);
-                /* Piped, nothing is cut. */
-                if (!isatty(STDOUT_FILENO))
-                        (void) scols_table_set_termforce(table->table, SCOLS_TERMFORCE_NEVER);
+                (void) scols_table_enable_colors(table->table, terminal.colours);
+                /* It would cut in the middle of a word, without a mark. */
+                (void) scols_table_set_termforce(table->table, SCOLS_TERMFORCE_NEVER);
         }
         for (unsigned i = 0; i < n_columns; i++)
                 if (add_column(table, &columns[i]) < 0)
@@ -196,13 +207,103 @@ int table_format_members(struct table *table, char **ret)
         return *ret ? 0 : -ENOMEM;
 }
 
+/* ------ to the width of a terminal ------ */
+
+static size_t display_width(const char *text)
+{
+        wchar_t wide[2048];
+        size_t n = mbstowcs(wide, text, ELEMENTSOF(wide));
+        int width = n < ELEMENTSOF(wide) ? wcswidth(wide, n) : -1;
+
+        return width >= 0 ? (size_t) width : strlen(text);
+}
+
+static size_t column_width(struct table *table, size_t column)
+{
+        struct libscols_cell *header = scols_column_get_header(scols_table_get_column(table->table, column));
+        size_t width = scols_table_is_noheadings(table->table) ? 0
+                                                               : display_width(scols_cell_get_data(header));
+
+        for (size_t i = 0; i < scols_table_get_nlines(table->table); i++) {
+                const char *text = scols_cell_get_data(
+                        scols_line_get_cell(scols_table_get_line(table->table, i), column));
+
+                width = MAX(width, text ? display_width(text) : 0);
+        }
+        return width;
+}
+
+/* As many whole words as there is room for, and a mark; at least one. */
+static int cell_shorten(struct libscols_cell *cell, size_t width)
+{
+        const char *text = scols_cell_get_data(cell);
+        const char *mark = streq(nl_langinfo(CODESET), "UTF-8") ? " \u2026" : " ...";
+        _cleanup_free_ char *shorter = NULL;
+        size_t kept = 0;
+
+        if (!text || display_width(text) <= width)
+                return 0;
+        for (const char *blank = strchr(text, ' '); blank; blank = strchr(blank + 1, ' ')) {
+                _cleanup_free_ char *part = strndup(text, (size_t) (blank - text));
+
+                if (!part)
+                        return -ENOMEM;
+                if (kept > 0 && display_width(part) + display_width(mark) > width)
+                        break;
+                kept = (size_t) (blank - text);
+        }
+        if (kept == 0)
+                return 0;
+        if (asprintf(&shorter, "%.*s%s", (int) kept, text, mark) < 0) {
+                shorter = NULL;
+                return -ENOMEM;
+        }
+        return scols_cell_set_data(cell, shorter);
+}
+
+static int column_shorten(struct table *table, size_t column, size_t width)
+{
+        int r = 0;
+
+        for (size_t i = 0; i < scols_table_get_nlines(table->table) && r >= 0; i++)
+                r = cell_shorten(scols_line_get_cell(scols_table_get_line(table->table, i), column), width);
+        return r;
+}
+
+/* The last columns first. Where even that is too wide the terminal wraps what it is given in full. */
+static int fit(struct table *table)
+{
+        size_t n = scols_table_get_ncols(table->table), total = n > 0 ? n - 1 : 0;
+
+        if (terminal.width == 0)
+                return 0;
+        for (size_t i = 0; i < n; i++)
+                total += column_width(table, i);
+        for (size_t i = n; i-- > 0 && total > terminal.width;) {
+                size_t width, excess = total - terminal.width;
+                int r;
+
+                if (table->columns[i].kind != COLUMN_WIDE)
+                        continue;
+                width = column_width(table, i);
+                r = column_shorten(table, i,
+                                   MAX(width > excess ? width - excess : 0, (size_t) SHORTENED_MIN));
+                if (r < 0)
+                        return r;
+                total = total - width + column_width(table, i);
+        }
+        return 0;
+}
+
 int table_print(struct table *table)
 {
         _cleanup_free_ char *text = NULL;
         int r;
 
-        if (!is_json(table))
-                return scols_print_table(table->table);
+        if (!is_json(table)) {
+                r = fit(table);
+                return r < 0 ? r : scols_print_table(table->table);
+        }
         r = format_json(table, &text);
         if (r < 0)
                 return r;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Tables for people and JSON for scripts, by libsmartcols: coloured and cut to the terminal there, plain
- * where piped. */
+/* Tables for people and JSON for scripts, by libsmartcols: coloured and made to fit the terminal there, plain
+ * where piped. What does not fit is left out word by word, and an ellipsis says so: half an address is
+ * another address. */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -15,7 +16,7 @@ enum output {
 
 enum column_kind {
         COLUMN_TEXT,
-        COLUMN_WIDE, /* text that may be cut when the terminal is narrow */
+        COLUMN_WIDE, /* words, of which the last may be left out when the terminal is narrow */
         COLUMN_NUMBER,
         COLUMN_BOOLEAN,
         COLUMN_TIME, /* usec of CLOCK_REALTIME: "in 5min" for people, the number for scripts */
@@ -27,6 +28,9 @@ struct column {
 };
 
 struct table;
+
+/* What a person will see it on; before a pager takes the terminal's place. "width" 0: nothing is left out. */
+void table_set_terminal(unsigned width, bool colours);
 
 /* "name" is JSON's name of the whole. NULL when memory is out. */
 struct table *table_new(const char *name, const struct column *columns, unsigned n_columns,

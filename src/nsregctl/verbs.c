@@ -129,8 +129,8 @@ static int list_page(struct context *context, const char *zone, const char *glob
         const char *name;
         int r;
 
-        r = sd_bus_call_method(context->bus, REGISTRY_SERVICE, REGISTRY_PATH, REGISTRY_MANAGER,
-                               "ListRegistrations", &error, &reply, "sssu", zone, glob, after, 0);
+        r = call_method(context, REGISTRY_SERVICE, REGISTRY_PATH, REGISTRY_MANAGER, "ListRegistrations",
+                        &error, &reply, "sssu", zone, glob, after, 0);
         if (r < 0) {
                 r = report(REGISTRY_SERVICE, &error, r);
                 sd_bus_error_free(&error);
@@ -349,8 +349,8 @@ int verb_reserved(struct context *context, int argc, char *argv[])
                 sd_bus_message *reply = NULL;
 
                 n = 0;
-                r = sd_bus_call_method(context->bus, REGISTRY_SERVICE, REGISTRY_PATH, REGISTRY_MANAGER,
-                                       "ListReserved", &error, &reply, "su", after, 0);
+                r = call_method(context, REGISTRY_SERVICE, REGISTRY_PATH, REGISTRY_MANAGER, "ListReserved",
+                                &error, &reply, "su", after, 0);
                 if (r < 0)
                         r = report(REGISTRY_SERVICE, &error, r);
                 else
@@ -391,13 +391,13 @@ int verb_change(struct context *context, int argc, char *argv[])
 
         while (!streq(changes[which].verb, argv[0]))
                 which++;
-        sd_bus_set_allow_interactive_authorization(context->bus, true);
+        be_patient(context);
         if (which == 0)
-                r = sd_bus_call_method(context->bus, REGISTRY_SERVICE, REGISTRY_PATH, REGISTRY_MANAGER,
-                                       "Revoke", &error, NULL, "sb", argv[1], context->block);
+                r = call_method(context, REGISTRY_SERVICE, REGISTRY_PATH, REGISTRY_MANAGER, "Revoke", &error,
+                                NULL, "sb", argv[1], context->block);
         else
-                r = sd_bus_call_method(context->bus, REGISTRY_SERVICE, REGISTRY_PATH, REGISTRY_MANAGER,
-                                       changes[which].method, &error, NULL, "s", argv[1]);
+                r = call_method(context, REGISTRY_SERVICE, REGISTRY_PATH, REGISTRY_MANAGER,
+                                changes[which].method, &error, NULL, "s", argv[1]);
         if (r < 0)
                 r = report(REGISTRY_SERVICE, &error, r);
         else if (context->output == OUTPUT_TABLE && context->legend)
@@ -412,8 +412,8 @@ static int call_simple(struct context *context, const char *service, const char 
         sd_bus_error error = SD_BUS_ERROR_NULL;
         int r;
 
-        sd_bus_set_allow_interactive_authorization(context->bus, true);
-        r = sd_bus_call_method(context->bus, service, path, interface, method, &error, NULL, NULL);
+        be_patient(context);
+        r = call_method(context, service, path, interface, method, &error, NULL, NULL);
         if (r < 0)
                 r = report(service, &error, r);
         sd_bus_error_free(&error);
@@ -452,18 +452,20 @@ int verb_statistics(struct context *context, int argc, char *argv[])
         struct table *table = table_new("statistics", statistics_columns, ELEMENTSOF(statistics_columns),
                                         context->output, context->legend);
         sd_bus_error error = SD_BUS_ERROR_NULL;
-        sd_bus_message *reply = NULL;
+        sd_bus_message *reply = NULL, *count = NULL;
         uint64_t value, names = 0;
         const char *key;
         int r;
 
         if (!table)
                 return say_no_memory();
-        r = sd_bus_get_property_trivial(context->bus, REGISTRY_SERVICE, REGISTRY_PATH, REGISTRY_MANAGER,
-                                        "Registrations", &error, 't', &names);
+        r = call_get(context, REGISTRY_SERVICE, REGISTRY_PATH, REGISTRY_MANAGER, "Registrations", "t", &error,
+                     &count);
         if (r >= 0)
-                r = sd_bus_get_property(context->bus, REGISTRY_SERVICE, REGISTRY_PATH, REGISTRY_MANAGER,
-                                        "Statistics", &error, &reply, "a{st}");
+                r = sd_bus_message_read(count, "t", &names);
+        if (r >= 0)
+                r = call_get(context, REGISTRY_SERVICE, REGISTRY_PATH, REGISTRY_MANAGER, "Statistics",
+                             "a{st}", &error, &reply);
         if (r < 0) {
                 r = report(REGISTRY_SERVICE, &error, r);
                 goto finish;
@@ -486,6 +488,7 @@ int verb_statistics(struct context *context, int argc, char *argv[])
                 r = table_print(table);
 finish:
         sd_bus_error_free(&error);
+        sd_bus_message_unref(count);
         sd_bus_message_unref(reply);
         table_free(table);
         return r;

@@ -46,6 +46,14 @@ int client_status(struct context *context);
 /* An a(iayt): the addresses as one text, owned by the caller, and the earliest end of a lease. */
 int read_addresses(sd_bus_message *message, char **ret, uint64_t *ret_end_usec);
 
+/* As sd_bus_call_method(), but what does not run is not started: looking is no reason to. */
+int call_method(struct context *context, const char *service, const char *path, const char *interface,
+                const char *member, sd_bus_error *error, sd_bus_message **ret, const char *types, ...);
+/* The answer is at the property's value. */
+int call_get(struct context *context, const char *service, const char *path, const char *interface,
+             const char *property, const char *type, sd_bus_error *error, sd_bus_message **ret);
+/* A person may be asked for a password, a daemon may have work to do: waits for as long as it takes. */
+void be_patient(struct context *context);
 /* Says what a bus error means, and what to do; returns r. */
 int report(const char *service, const sd_bus_error *error, int r);
 /* All managed objects below "path": for each object that has "interface", calls back with the message inside

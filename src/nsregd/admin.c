@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
+#include <bsd/sys/queue.h>
+
 #include "nsregd/admin.h"
-#include "nsregd/manager.h"
+#include "nsregd/announce.h"
+#include "nsregd/change.h"
+#include "nsregd/context.h"
+#include "nsregd/zones.h"
 
 enum administration_kind {
         KIND_REVOKE,
@@ -12,23 +17,30 @@ enum administration_kind {
 };
 
 struct administration {
-        struct manager *manager;
+        LIST_ENTRY(administration) administrations;
+        struct context *context;
         enum administration_kind kind;
-        struct dns_name name;
+        struct change change;
         admin_done done;
         void *userdata;
 };
 
-static void finish(struct administration *administration, enum admin_result result)
+static void administration_end(struct administration *administration, enum admin_result result)
 {
-        if (administration->done)
-                administration->done(administration->userdata, result);
+        admin_done done = administration->done;
+        void *userdata = administration->userdata;
+
+        change_clear(&administration->change);
+        LIST_REMOVE(administration, administrations);
         free(administration);
+        if (done)
+                done(userdata, result);
 }
 
-static void on_changed(void *userdata, int error)
+static void administration_on_done(struct change *change, int error)
 {
-        finish(userdata, error < 0 ? ADMIN_NOT_STORED : ADMIN_OK);
+        administration_end(container_of(change, struct administration, change),
+                           error < 0 ? ADMIN_NOT_STORED : ADMIN_OK);
 }
 
 static enum admin_result revoke_state(struct name_state *after, const struct registry_time *now, bool block)
@@ -75,7 +87,7 @@ static enum admin_result reserve_state(struct name_state *after, bool reserved)
 
 static enum admin_result operate(const struct administration *administration, struct name_state *after)
 {
-        struct registry_time now = manager_time(administration->manager);
+        struct registry_time now = context_time(administration->context);
 
         switch (administration->kind) {
         case KIND_REVOKE:
@@ -90,76 +102,105 @@ static enum admin_result operate(const struct administration *administration, st
         return ADMIN_NOT_STORED;
 }
 
-static void on_turn(void *userdata, struct registry_zone *zone)
+static void administration_on_lock(struct name_lock *lock)
 {
-        struct administration *administration = userdata;
-        struct manager *manager = administration->manager;
-        const struct name_entry *entry = zone ? registry_find(zone, &administration->name) : NULL;
+        struct administration *administration = container_of(change_of(lock), struct administration, change);
+        struct context *context = administration->context;
         _cleanup_(name_state_freep) struct name_state *after = NULL;
+        const struct name_entry *entry;
+        struct served_zone *served;
+        struct dns_name zone_name;
         enum admin_result result;
 
-        if (!zone) {
-                finish(administration, ADMIN_NO_SUCH_ZONE);
+        /* Cannot fail: the name was found to lie in a zone. */
+        (void) dns_name_parent(&lock->name, &zone_name);
+        served = zones_serving(context->zones, &zone_name);
+        if (!served) {
+                administration_end(administration, ADMIN_NO_SUCH_ZONE);
                 return;
         }
+        entry = registry_find(served->zone, &lock->name);
         after = name_state_copy(entry ? entry->state : NULL);
         result = after ? operate(administration, after) : ADMIN_NOT_STORED;
-        if (result != ADMIN_OK) {
-                finish(administration, result);
-                return;
-        }
-        if (change_submit(manager->changes, zone, &administration->name, TAKE_PTR(after), on_changed,
-                          administration) < 0)
-                finish(administration, ADMIN_NOT_STORED);
+        if (result == ADMIN_OK &&
+            change_commit(&administration->change, served, TAKE_PTR(after), administration_on_done) < 0)
+                result = ADMIN_NOT_STORED;
+        if (result != ADMIN_OK)
+                administration_end(administration, result);
 }
 
-static int begin(struct manager *manager, enum administration_kind kind, const struct dns_name *name,
+static int begin(struct context *context, enum administration_kind kind, const struct dns_name *name,
                  admin_done done, void *userdata)
 {
-        struct registry_zone *zone = registry_find_zone_of(manager->registry, name);
+        struct registry_zone *zone = registry_find_zone_of(context->registry, name);
+        enum admin_result result = ADMIN_OK;
         struct administration *administration;
         const uint8_t *label;
         size_t length = dns_name_first_label(name, &label);
-        int r;
 
-        if (!zone) {
-                done(userdata, ADMIN_NO_SUCH_ZONE);
+        if (!zone)
+                result = ADMIN_NO_SUCH_ZONE;
+        else if (dns_name_count_labels(name) != dns_name_count_labels(&zone->policy->zone) + 1 ||
+                 !dns_label_is_ldh(label, length))
+                result = ADMIN_INVALID_NAME;
+        if (result != ADMIN_OK) {
+                if (done)
+                        done(userdata, result);
                 return 0;
         }
-        if (dns_name_count_labels(name) != dns_name_count_labels(&zone->policy->zone) + 1 ||
-            !dns_label_is_ldh(label, length)) {
-                done(userdata, ADMIN_INVALID_NAME);
-                return 0;
-        }
-        administration = malloc(sizeof(*administration));
+        administration = calloc(1, sizeof(*administration));
         if (!administration)
                 return -ENOMEM;
-        *administration = (struct administration){
-                .manager = manager, .kind = kind, .name = *name, .done = done, .userdata = userdata
-        };
-        r = change_when_free(manager->changes, name, on_turn, administration);
-        if (r < 0)
-                free(administration);
-        return r;
+        administration->context = context;
+        administration->kind = kind;
+        administration->done = done;
+        administration->userdata = userdata;
+        LIST_INSERT_HEAD(&context->administrations, administration, administrations);
+        /* Work of our own always finds a place. */
+        if (change_lock(context->changes, &administration->change, name, administration_on_lock) > 0)
+                administration_on_lock(&administration->change.lock);
+        return 0;
 }
 
-int admin_revoke(struct manager *manager, const struct dns_name *name, bool block, admin_done done,
+void admin_drop(struct context *context)
+{
+        while (!LIST_EMPTY(&context->administrations))
+                administration_end(LIST_FIRST(&context->administrations), ADMIN_NOT_STORED);
+}
+
+void admin_withdraw_server_names(struct context *context)
+{
+        struct served_zone *served;
+
+        LIST_FOREACH (served, zones_list(context->zones), zones) {
+                struct dns_name name = zone_server_name(context->zones, served->zone);
+                const struct name_entry *entry = registry_find(served->zone, &name);
+
+                if (!entry || !entry->state->claimed)
+                        continue;
+                announce_server_name_claimed(context->announcer, &name, entry->state);
+                /* Without memory the records stay until their leases end, which is not long. */
+                (void) admin_withdraw(context, &name, NULL, NULL);
+        }
+}
+
+int admin_revoke(struct context *context, const struct dns_name *name, bool block, admin_done done,
                  void *userdata)
 {
-        return begin(manager, block ? KIND_REVOKE_AND_BLOCK : KIND_REVOKE, name, done, userdata);
+        return begin(context, block ? KIND_REVOKE_AND_BLOCK : KIND_REVOKE, name, done, userdata);
 }
 
-int admin_withdraw(struct manager *manager, const struct dns_name *name, admin_done done, void *userdata)
+int admin_withdraw(struct context *context, const struct dns_name *name, admin_done done, void *userdata)
 {
-        return begin(manager, KIND_WITHDRAW, name, done, userdata);
+        return begin(context, KIND_WITHDRAW, name, done, userdata);
 }
 
-int admin_reserve(struct manager *manager, const struct dns_name *name, admin_done done, void *userdata)
+int admin_reserve(struct context *context, const struct dns_name *name, admin_done done, void *userdata)
 {
-        return begin(manager, KIND_RESERVE, name, done, userdata);
+        return begin(context, KIND_RESERVE, name, done, userdata);
 }
 
-int admin_unreserve(struct manager *manager, const struct dns_name *name, admin_done done, void *userdata)
+int admin_unreserve(struct context *context, const struct dns_name *name, admin_done done, void *userdata)
 {
-        return begin(manager, KIND_UNRESERVE, name, done, userdata);
+        return begin(context, KIND_UNRESERVE, name, done, userdata);
 }

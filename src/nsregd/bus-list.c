@@ -26,7 +26,7 @@ struct page {
 };
 
 struct bus_lists {
-        struct manager *manager;
+        struct context *context;
         sd_event_source *source;
         TAILQ_HEAD(, page) pages;
 };
@@ -42,10 +42,10 @@ static struct page *page_free(struct page *page)
 }
 DEFINE_CLEANUP(struct page *, page_free)
 
-static int find_position(struct page *page, const struct manager *manager, const char *after,
+static int find_position(struct page *page, const struct context *context, const char *after,
                          sd_bus_error *error)
 {
-        const struct registry_zone *zone = manager->registry->zones;
+        const struct registry_zone *zone = context->registry->zones;
         const uint8_t *label;
         struct dns_name name;
         size_t length;
@@ -55,7 +55,7 @@ static int find_position(struct page *page, const struct manager *manager, const
                 r = bus_parse_name(after, &name, error);
                 if (r < 0)
                         return r;
-                zone = registry_find_zone_of(manager->registry, &name);
+                zone = registry_find_zone_of(context->registry, &name);
                 if (!zone)
                         return sd_bus_error_set(error, "org.nsreg.Error.InvalidName",
                                                 "The last name of the page before is in no zone");
@@ -68,7 +68,7 @@ static int find_position(struct page *page, const struct manager *manager, const
         return 0;
 }
 
-static int append_registration(sd_bus_message *reply, const struct manager *manager,
+static int append_registration(sd_bus_message *reply, const struct context *context,
                                const struct name_entry *entry)
 {
         const struct name_state *state = entry->state;
@@ -83,16 +83,16 @@ static int append_registration(sd_bus_message *reply, const struct manager *mana
                 r = sd_bus_message_append(reply, "sssqtts", bus_name_text(&name, name_text),
                                           bus_name_text(&entry->zone->policy->zone, zone_text),
                                           dns_algorithm_to_string(state->key->algorithm) ?: "",
-                                          state->key_tag, bus_real_usec(manager, state->key_end_usec),
+                                          state->key_tag, bus_real_usec(context, state->key_end_usec),
                                           state->seen_usec, source);
         if (r >= 0)
-                r = bus_append_addresses(reply, manager, state);
+                r = bus_append_addresses(reply, context, state);
         if (r >= 0)
                 r = sd_bus_message_append(reply, "b", bus_is_published(entry));
         return r < 0 ? r : sd_bus_message_close_container(reply);
 }
 
-static int look_at(struct page *page, const struct manager *manager, const struct name_entry *entry)
+static int look_at(struct page *page, const struct context *context, const struct name_entry *entry)
 {
         const struct name_state *state = entry->state;
         struct dns_name name = name_entry_name(entry);
@@ -110,14 +110,14 @@ static int look_at(struct page *page, const struct manager *manager, const struc
                 return 0;
         page->bytes += 600 + 48U * state->n_records;
         page->n++;
-        return append_registration(page->reply, manager, entry);
+        return append_registration(page->reply, context, entry);
 }
 
 /* 1: the page has come to its end; 0: not yet; or negative. */
-static int slice(struct page *page, const struct manager *manager)
+static int slice(struct page *page, const struct context *context)
 {
         struct registry_zone *zone = page->zone.length > 0
-                                             ? registry_find_zone(manager->registry, &page->zone)
+                                             ? registry_find_zone(context->registry, &page->zone)
                                              : NULL;
         int r;
 
@@ -130,7 +130,7 @@ static int slice(struct page *page, const struct manager *manager)
                         entry = registry_after(zone, page->label);
                 if (entry) {
                         strcpy(page->label, entry->label);
-                        r = look_at(page, manager, entry);
+                        r = look_at(page, context, entry);
                         if (r < 0)
                                 return r;
                         continue;
@@ -159,7 +159,7 @@ static int on_turn(sd_event_source *source, void *userdata)
         if (!page)
                 return sd_event_source_set_enabled(source, SD_EVENT_OFF);
         TAILQ_REMOVE(&lists->pages, page, pages);
-        r = slice(page, lists->manager);
+        r = slice(page, lists->context);
         if (r == 0) {
                 TAILQ_INSERT_TAIL(&lists->pages, page, pages);
                 return 0;
@@ -181,7 +181,7 @@ static int page_begin(struct bus_lists *lists, struct page *page, const char *co
         if (r >= 0)
                 r = sd_bus_message_open_container(page->reply, 'a', contents);
         if (r >= 0)
-                r = slice(page, lists->manager);
+                r = slice(page, lists->context);
         if (r == 0) {
                 TAILQ_INSERT_TAIL(&lists->pages, page, pages);
                 r = sd_event_source_set_enabled(lists->source, SD_EVENT_ON);
@@ -224,11 +224,11 @@ int bus_list_registrations(struct bus_lists *lists, sd_bus_message *message, sd_
                 r = bus_parse_name(zone, &page->only, error);
                 if (r < 0)
                         return r;
-                if (!registry_find_zone(lists->manager->registry, &page->only))
+                if (!registry_find_zone(lists->context->registry, &page->only))
                         return sd_bus_error_setf(error, "org.nsreg.Error.NoSuchZone",
                                                  "Zone %s is not served here", zone);
         }
-        r = find_position(page, lists->manager, after, error);
+        r = find_position(page, lists->context, after, error);
         return r < 0 ? r : page_begin(lists, TAKE_PTR(page), "(sssqttsa(iayt)b)");
 }
 
@@ -246,7 +246,7 @@ int bus_list_reserved(struct bus_lists *lists, sd_bus_message *message, sd_bus_e
         if (!page)
                 return -ENOMEM;
         page->reserved = true;
-        r = find_position(page, lists->manager, after, error);
+        r = find_position(page, lists->context, after, error);
         return r < 0 ? r : page_begin(lists, TAKE_PTR(page), "(ss)");
 }
 
@@ -260,16 +260,16 @@ void bus_lists_clear(struct bus_lists *lists)
         }
 }
 
-int bus_lists_new(struct manager *manager, struct bus_lists **ret)
+int bus_lists_new(struct context *context, struct bus_lists **ret)
 {
         _cleanup_(bus_lists_freep) struct bus_lists *lists = calloc(1, sizeof(*lists));
         int r;
 
         if (!lists)
                 return -ENOMEM;
-        lists->manager = manager;
+        lists->context = context;
         TAILQ_INIT(&lists->pages);
-        r = sd_event_add_defer(manager->event, &lists->source, on_turn, lists);
+        r = sd_event_add_defer(context->event, &lists->source, on_turn, lists);
         if (r >= 0)
                 r = sd_event_source_set_enabled(lists->source, SD_EVENT_OFF);
         if (r < 0)

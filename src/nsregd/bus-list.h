@@ -6,12 +6,12 @@
 
 #include <systemd/sd-bus.h>
 
-#include "nsregd/manager.h"
+#include "nsregd/context.h"
 #include "util/macro.h"
 
 struct bus_lists;
 
-int bus_lists_new(struct manager *manager, struct bus_lists **ret);
+int bus_lists_new(struct context *context, struct bus_lists **ret);
 struct bus_lists *bus_lists_free(struct bus_lists *lists);
 DEFINE_CLEANUP(struct bus_lists *, bus_lists_free)
 

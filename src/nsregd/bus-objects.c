@@ -3,6 +3,7 @@
 #include "nsregd/bus-objects.h"
 #include "bus/bus-authorize.h"
 #include "nsregd/admin.h"
+#include "nsregd/zones.h"
 
 /* Names that show in the tree; the rest is found by name and page. */
 #define ENUMERATED_MAX UINT64_C(1000)
@@ -35,9 +36,9 @@ int bus_name_path(const struct dns_name *name, char **ret)
         return sd_bus_path_encode(BUS_NAME_PATH, bus_name_text(name, text), ret);
 }
 
-uint64_t bus_real_usec(const struct manager *manager, usec_t lease_usec)
+uint64_t bus_real_usec(const struct context *context, usec_t lease_usec)
 {
-        struct registry_time now = manager_time(manager);
+        struct registry_time now = context_time(context);
 
         return lease_to_real(lease_usec, &now);
 }
@@ -53,7 +54,7 @@ bool bus_is_published(const struct name_entry *entry)
         return true;
 }
 
-int bus_append_addresses(sd_bus_message *message, const struct manager *manager,
+int bus_append_addresses(sd_bus_message *message, const struct context *context,
                          const struct name_state *state)
 {
         int r = sd_bus_message_open_container(message, 'a', "(iayt)");
@@ -68,7 +69,7 @@ int bus_append_addresses(sd_bus_message *message, const struct manager *manager,
                         r = sd_bus_message_append_array(message, 'y', record->address.bytes,
                                                         address_size(&record->address));
                 if (r >= 0)
-                        r = sd_bus_message_append(message, "t", bus_real_usec(manager, record->end_usec));
+                        r = sd_bus_message_append(message, "t", bus_real_usec(context, record->end_usec));
                 if (r >= 0)
                         r = sd_bus_message_close_container(message);
         }
@@ -82,7 +83,7 @@ int bus_parse_name(const char *text, struct dns_name *ret, sd_bus_error *error)
         return sd_bus_error_set(error, "org.nsreg.Error.InvalidName", "That is not a domain name");
 }
 
-int bus_find_name(struct manager *manager, const char *text, struct name_entry **ret, sd_bus_error *error)
+int bus_find_name(struct context *context, const char *text, struct name_entry **ret, sd_bus_error *error)
 {
         struct registry_zone *zone;
         struct name_entry *entry;
@@ -92,7 +93,7 @@ int bus_find_name(struct manager *manager, const char *text, struct name_entry *
         r = bus_parse_name(text, &name, error);
         if (r < 0)
                 return r;
-        zone = registry_find_zone_of(manager->registry, &name);
+        zone = registry_find_zone_of(context->registry, &name);
         if (!zone)
                 return sd_bus_error_setf(error, "org.nsreg.Error.NoSuchZone",
                                          "No zone served here contains %s; give the full name", text);
@@ -139,7 +140,7 @@ static void on_administered(void *userdata, enum admin_result result)
         sd_bus_message_unref(message);
 }
 
-int bus_administer(struct manager *manager, sd_bus_message *message, enum bus_administration what,
+int bus_administer(struct context *context, sd_bus_message *message, enum bus_administration what,
                    const struct dns_name *name, sd_bus_error *error)
 {
         int r;
@@ -148,16 +149,16 @@ int bus_administer(struct manager *manager, sd_bus_message *message, enum bus_ad
         switch (what) {
         case BUS_REVOKE:
         case BUS_REVOKE_AND_BLOCK:
-                r = admin_revoke(manager, name, what == BUS_REVOKE_AND_BLOCK, on_administered, message);
+                r = admin_revoke(context, name, what == BUS_REVOKE_AND_BLOCK, on_administered, message);
                 break;
         case BUS_WITHDRAW:
-                r = admin_withdraw(manager, name, on_administered, message);
+                r = admin_withdraw(context, name, on_administered, message);
                 break;
         case BUS_RESERVE:
-                r = admin_reserve(manager, name, on_administered, message);
+                r = admin_reserve(context, name, on_administered, message);
                 break;
         default:
-                r = admin_unreserve(manager, name, on_administered, message);
+                r = admin_unreserve(context, name, on_administered, message);
                 break;
         }
         if (r < 0)
@@ -167,38 +168,40 @@ int bus_administer(struct manager *manager, sd_bus_message *message, enum bus_ad
 
 /* --- zones --- */
 
-static struct registry_zone *decode_zone(struct manager *manager, const char *path)
+static struct registry_zone *decode_zone(struct context *context, const char *path)
 {
         _cleanup_free_ char *text = NULL;
         struct dns_name name;
 
         if (sd_bus_path_decode(path, BUS_ZONE_PATH, &text) <= 0 || dns_name_parse(text, &name) < 0)
                 return NULL;
-        return registry_find_zone(manager->registry, &name);
+        return registry_find_zone(context->registry, &name);
 }
 
 static int find_zone(sd_bus *bus, const char *path, const char *interface, void *userdata, void **ret,
                      sd_bus_error *error)
 {
-        struct manager *manager = userdata;
-        struct registry_zone *zone = decode_zone(manager, path);
+        struct context *context = userdata;
+        struct registry_zone *zone = decode_zone(context, path);
 
         if (!zone)
                 return 0;
-        *ret = manager_find_zone(manager, zone);
+        *ret = zones_find(context->zones, zone);
         return 1;
 }
 
 static int enumerate_zones(sd_bus *bus, const char *prefix, void *userdata, char ***ret, sd_bus_error *error)
 {
-        struct manager *manager = userdata;
-        char **paths = calloc(manager->n_zones + 1, sizeof(*paths));
+        struct context *context = userdata;
+        char **paths = calloc(zones_count(context->zones) + 1, sizeof(*paths));
+        const struct served_zone *served;
+        size_t n = 0;
 
         if (!paths)
                 return -ENOMEM;
-        for (size_t i = 0; i < manager->n_zones; i++)
-                if (bus_zone_path(manager->zones[i].zone, &paths[i]) < 0)
-                        break;
+        LIST_FOREACH (served, zones_list(context->zones), zones)
+                if (!served->joining && bus_zone_path(served->zone, &paths[n]) >= 0)
+                        n++;
         *ret = paths;
         return 0;
 }
@@ -259,10 +262,10 @@ static const sd_bus_vtable zone_vtable[] = {
 static int find_upstream(sd_bus *bus, const char *path, const char *interface, void *userdata, void **ret,
                          sd_bus_error *error)
 {
-        struct manager *manager = userdata;
+        struct context *context = userdata;
         struct upstream *upstream;
 
-        LIST_FOREACH (upstream, publisher_upstreams(manager->publisher), upstreams) {
+        LIST_FOREACH (upstream, publisher_upstreams(context->publisher), upstreams) {
                 _cleanup_free_ char *its_path = NULL;
 
                 if (bus_upstream_path(upstream, &its_path) < 0)
@@ -278,18 +281,18 @@ static int find_upstream(sd_bus *bus, const char *path, const char *interface, v
 static int enumerate_upstreams(sd_bus *bus, const char *prefix, void *userdata, char ***ret,
                                sd_bus_error *error)
 {
-        struct manager *manager = userdata;
+        struct context *context = userdata;
         struct upstream *upstream;
         size_t n = 0;
         char **paths;
 
-        LIST_FOREACH (upstream, publisher_upstreams(manager->publisher), upstreams)
+        LIST_FOREACH (upstream, publisher_upstreams(context->publisher), upstreams)
                 n++;
         paths = calloc(n + 1, sizeof(*paths));
         if (!paths)
                 return -ENOMEM;
         n = 0;
-        LIST_FOREACH (upstream, publisher_upstreams(manager->publisher), upstreams)
+        LIST_FOREACH (upstream, publisher_upstreams(context->publisher), upstreams)
                 if (bus_upstream_path(upstream, &paths[n]) >= 0)
                         n++;
         *ret = paths;
@@ -370,7 +373,7 @@ static const sd_bus_vtable upstream_vtable[] = {
 static int find_name(sd_bus *bus, const char *path, const char *interface, void *userdata, void **ret,
                      sd_bus_error *error)
 {
-        struct manager *manager = userdata;
+        struct context *context = userdata;
         _cleanup_free_ char *text = NULL;
         struct registry_zone *zone;
         struct name_entry *entry;
@@ -378,7 +381,7 @@ static int find_name(sd_bus *bus, const char *path, const char *interface, void 
 
         if (sd_bus_path_decode(path, BUS_NAME_PATH, &text) <= 0 || dns_name_parse(text, &name) < 0)
                 return 0;
-        zone = registry_find_zone_of(manager->registry, &name);
+        zone = registry_find_zone_of(context->registry, &name);
         entry = zone ? registry_find(zone, &name) : NULL;
         if (!entry || !entry->state->claimed)
                 return 0;
@@ -388,15 +391,15 @@ static int find_name(sd_bus *bus, const char *path, const char *interface, void 
 
 static int enumerate_names(sd_bus *bus, const char *prefix, void *userdata, char ***ret, sd_bus_error *error)
 {
-        struct manager *manager = userdata;
-        char **paths = calloc(MIN(manager->registry->n_names, ENUMERATED_MAX) + 1, sizeof(*paths));
+        struct context *context = userdata;
+        char **paths = calloc(MIN(context->registry->n_names, ENUMERATED_MAX) + 1, sizeof(*paths));
         size_t n = 0;
 
         if (!paths)
                 return -ENOMEM;
-        for (struct registry_zone *zone = manager->registry->zones; zone; zone = zone->next)
+        for (struct registry_zone *zone = context->registry->zones; zone; zone = zone->next)
                 for (struct name_entry *entry = registry_after(zone, "");
-                     entry && n < MIN(manager->registry->n_names, ENUMERATED_MAX);
+                     entry && n < MIN(context->registry->n_names, ENUMERATED_MAX);
                      entry = registry_after(zone, entry->label)) {
                         struct dns_name name = name_entry_name(entry);
 
@@ -407,8 +410,8 @@ static int enumerate_names(sd_bus *bus, const char *prefix, void *userdata, char
         return 0;
 }
 
-/* Vtable handlers are given what find_name() found, not the manager: it hangs on the slot. */
-static struct manager *manager_of(sd_bus *bus)
+/* Vtable handlers are given what find_name() found, not the context: it hangs on the slot. */
+static struct context *manager_of(sd_bus *bus)
 {
         return sd_bus_slot_get_userdata(sd_bus_get_current_slot(bus));
 }
@@ -508,46 +511,48 @@ static const sd_bus_vtable name_vtable[] = {
         SD_BUS_VTABLE_END,
 };
 
-int bus_objects_add(sd_bus *bus, struct manager *manager)
+int bus_objects_add(sd_bus *bus, struct context *context)
 {
         int r;
 
         r = sd_bus_add_fallback_vtable(bus, NULL, BUS_ZONE_PATH, BUS_ZONE_INTERFACE, zone_vtable, find_zone,
-                                       manager);
+                                       context);
         if (r >= 0)
-                r = sd_bus_add_node_enumerator(bus, NULL, BUS_ZONE_PATH, enumerate_zones, manager);
+                r = sd_bus_add_node_enumerator(bus, NULL, BUS_ZONE_PATH, enumerate_zones, context);
         if (r >= 0)
                 r = sd_bus_add_object_manager(bus, NULL, BUS_ZONE_PATH);
         if (r >= 0)
                 r = sd_bus_add_fallback_vtable(bus, NULL, BUS_UPSTREAM_PATH, BUS_UPSTREAM_INTERFACE,
-                                               upstream_vtable, find_upstream, manager);
+                                               upstream_vtable, find_upstream, context);
         if (r >= 0)
-                r = sd_bus_add_node_enumerator(bus, NULL, BUS_UPSTREAM_PATH, enumerate_upstreams, manager);
+                r = sd_bus_add_node_enumerator(bus, NULL, BUS_UPSTREAM_PATH, enumerate_upstreams, context);
         if (r >= 0)
                 r = sd_bus_add_object_manager(bus, NULL, BUS_UPSTREAM_PATH);
         if (r >= 0)
                 r = sd_bus_add_fallback_vtable(bus, NULL, BUS_NAME_PATH, BUS_REGISTRATION_INTERFACE,
-                                               name_vtable, find_name, manager);
+                                               name_vtable, find_name, context);
         if (r >= 0)
-                r = sd_bus_add_node_enumerator(bus, NULL, BUS_NAME_PATH, enumerate_names, manager);
+                r = sd_bus_add_node_enumerator(bus, NULL, BUS_NAME_PATH, enumerate_names, context);
         return r;
 }
 
-void bus_objects_emit(sd_bus *bus, struct manager *manager, bool come)
+void bus_objects_emit(sd_bus *bus, struct context *context, bool come)
 {
         int (*emit)(sd_bus *, const char *) = come ? sd_bus_emit_object_added : sd_bus_emit_object_removed;
+        const struct served_zone *served;
         struct upstream *upstream;
 
-        for (size_t i = 0; i < manager->n_zones; i++) {
+        /* A signal that cannot be sent is lost, as signals are. */
+        LIST_FOREACH (served, zones_list(context->zones), zones) {
                 _cleanup_free_ char *path = NULL;
 
-                if (bus_zone_path(manager->zones[i].zone, &path) >= 0)
+                if (!served->joining && bus_zone_path(served->zone, &path) >= 0)
                         (void) emit(bus, path);
         }
-        LIST_FOREACH (upstream, publisher_upstreams(manager->publisher), upstreams) {
+        LIST_FOREACH (upstream, publisher_upstreams(context->publisher), upstreams) {
                 _cleanup_free_ char *path = NULL;
 
-                if (bus_upstream_path(upstream, &path) >= 0)
+                if (upstream->state != UPSTREAM_JOINING && bus_upstream_path(upstream, &path) >= 0)
                         (void) emit(bus, path);
         }
 }

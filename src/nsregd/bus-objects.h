@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* The objects below the manager's: zones, upstreams, names. Found when they are asked for, so that nothing is
+/* The objects below the context's: zones, upstreams, names. Found when they are asked for, so that nothing is
  * kept for them. For bus.c only. */
 
 #include <systemd/sd-bus.h>
 
-#include "nsregd/manager.h"
+#include "nsregd/context.h"
+#include "upstream/publisher.h"
 
 #define BUS_PATH          "/org/nsreg/Registry1"
 #define BUS_ZONE_PATH     BUS_PATH "/zone"
@@ -21,10 +22,10 @@
 #define BUS_ACTION "org.nsreg.manage"
 
 /* Adds vtables, enumerators and object managers; the slots float. 0 or -errno. */
-int bus_objects_add(sd_bus *bus, struct manager *manager);
+int bus_objects_add(sd_bus *bus, struct context *context);
 
 /* Tells those who watch the tree that zones and upstreams come, or (before they are freed) go. */
-void bus_objects_emit(sd_bus *bus, struct manager *manager, bool come);
+void bus_objects_emit(sd_bus *bus, struct context *context, bool come);
 
 /* As people write it: without the final dot; the root keeps it. Returns text. */
 char *bus_name_text(const struct dns_name *name, char text[static DNS_NAME_FORMAT_MAX]);
@@ -35,16 +36,16 @@ int bus_upstream_path(const struct upstream *upstream, char **ret);
 int bus_name_path(const struct dns_name *name, char **ret);
 
 /* "a(iayt)" of a name. */
-int bus_append_addresses(sd_bus_message *message, const struct manager *manager,
+int bus_append_addresses(sd_bus_message *message, const struct context *context,
                          const struct name_state *state);
 /* A lease's end as real time. */
-uint64_t bus_real_usec(const struct manager *manager, usec_t lease_usec);
+uint64_t bus_real_usec(const struct context *context, usec_t lease_usec);
 /* Is a name as it should be at all upstreams of its zone. */
 bool bus_is_published(const struct name_entry *entry);
 
 /* Parses and looks up; negative with the error filled in: InvalidName, NoSuchZone, NoSuchName. */
 int bus_parse_name(const char *text, struct dns_name *ret, sd_bus_error *error);
-int bus_find_name(struct manager *manager, const char *text, struct name_entry **ret, sd_bus_error *error);
+int bus_find_name(struct context *context, const char *text, struct name_entry **ret, sd_bus_error *error);
 
 /* Administrative methods, continued when they are allowed: "name" and "block" are read by the caller. */
 enum bus_administration {
@@ -54,5 +55,5 @@ enum bus_administration {
         BUS_RESERVE,
         BUS_UNRESERVE,
 };
-int bus_administer(struct manager *manager, sd_bus_message *message, enum bus_administration what,
+int bus_administer(struct context *context, sd_bus_message *message, enum bus_administration what,
                    const struct dns_name *name, sd_bus_error *error);

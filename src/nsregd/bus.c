@@ -3,36 +3,36 @@
 #include "nsregd/bus.h"
 #include "bus/bus-authorize.h"
 #include "bus/bus-connection.h"
+#include "net/stream-set.h"
+#include "nsregd/announce.h"
 #include "nsregd/bus-list.h"
 #include "nsregd/bus-objects.h"
+#include "nsregd/reload.h"
+#include "nsregd/zones.h"
+#include "upstream/publisher.h"
 #include "util/log.h"
 
-/* Expiries told one by one within a second; the rest is one number. */
-#define EXPIRIES_PER_SECOND 10
-
 struct bus {
-        struct manager *manager;
+        struct context *context;
         struct bus_connection *connection;
         struct bus_lists *lists;
-        sd_event_source *expiry_source;
-        unsigned n_expired; /* within this second */
-        uint64_t n_untold;
+        struct observer observer;
 };
 
 /* --- reading --- */
 
 static int on_list_registrations(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
-        struct manager *manager = userdata;
+        struct context *context = userdata;
 
-        return bus_list_registrations(manager->bus->lists, message, error);
+        return bus_list_registrations(context->bus->lists, message, error);
 }
 
 static int on_list_reserved(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
-        struct manager *manager = userdata;
+        struct context *context = userdata;
 
-        return bus_list_reserved(manager->bus->lists, message, error);
+        return bus_list_reserved(context->bus->lists, message, error);
 }
 
 static int on_get_registration(sd_bus_message *message, void *userdata, sd_bus_error *error)
@@ -85,9 +85,9 @@ static int on_administer(sd_bus_message *message, void *userdata, sd_bus_error *
 
 static int flush(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
-        struct manager *manager = userdata;
+        struct context *context = userdata;
 
-        publisher_flush(manager->publisher);
+        publisher_flush(context->publisher);
         return sd_bus_reply_method_return(message, NULL);
 }
 
@@ -98,8 +98,8 @@ static int on_flush(sd_bus_message *message, void *userdata, sd_bus_error *error
 
 static int reconcile(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
-        struct manager *manager = userdata;
-        int r = publisher_reconcile(manager->publisher, manager->registry);
+        struct context *context = userdata;
+        int r = publisher_reconcile(context->publisher, context->registry);
 
         return r < 0 ? r : sd_bus_reply_method_return(message, NULL);
 }
@@ -109,17 +109,29 @@ static int on_reconcile(sd_bus_message *message, void *userdata, sd_bus_error *e
         return bus_authorize(message, BUS_ACTION, reconcile, userdata);
 }
 
+static void on_reloaded(void *userdata, int error, const char *why)
+{
+        sd_bus_message *message = userdata;
+
+        /* To a caller that has left there is nothing to say. */
+        if (error < 0)
+                (void) sd_bus_reply_method_errorf(message, "org.nsreg.Error.InvalidConfiguration", "%s",
+                                                  why ?: strerror(-error));
+        else
+                (void) sd_bus_reply_method_return(message, NULL);
+        sd_bus_message_unref(message);
+}
+
 static int reload(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
-        struct manager *manager = userdata;
-        _cleanup_free_ char *why = NULL;
+        struct context *context = userdata;
         int r;
 
-        r = manager_reload(manager, &why);
-        if (r < 0)
-                return sd_bus_error_setf(error, "org.nsreg.Error.InvalidConfiguration", "%s",
-                                         why ?: strerror(-r));
-        return sd_bus_reply_method_return(message, NULL);
+        r = reload_begin(context->reload, on_reloaded, sd_bus_message_ref(message));
+        if (r >= 0)
+                return 1;
+        sd_bus_message_unref(message);
+        return r;
 }
 
 static int on_reload(sd_bus_message *message, void *userdata, sd_bus_error *error)
@@ -129,15 +141,15 @@ static int on_reload(sd_bus_message *message, void *userdata, sd_bus_error *erro
 
 /* --- properties --- */
 
-static int append_statistics(sd_bus_message *reply, const struct manager *manager)
+static int append_statistics(sd_bus_message *reply, const struct context *context)
 {
-        const struct statistics *statistics = &manager->statistics;
+        const struct statistics *statistics = &context->statistics;
         struct stream_statistics streams;
         struct store_statistics store;
         int r;
 
-        stream_set_statistics(manager->streams, &streams);
-        store_statistics(manager->store, &store);
+        stream_set_statistics(context->streams, &streams);
+        store_statistics(context->store, &store);
         r = sd_bus_message_append(
                 reply, "a{st}", 20, "requests", statistics->requests, "queries", statistics->queries,
                 "claims", statistics->claims, "refreshes", statistics->refreshes, "changes",
@@ -146,7 +158,7 @@ static int append_statistics(sd_bus_message *reply, const struct manager *manage
                 "verification-failures", statistics->verification_failures, "connections-accepted",
                 streams.accepted, "connections-refused", streams.refused, "connections-evicted",
                 streams.evicted, "connection-timeouts", streams.timeouts, "replies-dropped",
-                streams.replies_dropped, "waiting", (uint64_t) manager->n_requests, "store-transactions",
+                streams.replies_dropped, "waiting", (uint64_t) context->n_requests, "store-transactions",
                 store.transactions, "store-changes", store.changes, "store-failures", store.failures,
                 "store-pending", store.pending);
         return r;
@@ -155,25 +167,30 @@ static int append_statistics(sd_bus_message *reply, const struct manager *manage
 static int get_manager(sd_bus *bus, const char *path, const char *interface, const char *property,
                        sd_bus_message *reply, void *userdata, sd_bus_error *error)
 {
-        struct manager *manager = userdata;
+        struct context *context = userdata;
         struct stream_statistics streams;
+        const struct served_zone *served;
         int r;
 
         if (streq(property, "Version"))
                 return sd_bus_message_append(reply, "s", NSREG_VERSION);
         if (streq(property, "Registrations"))
-                return sd_bus_message_append(reply, "t", manager->registry->n_names);
+                return sd_bus_message_append(reply, "t", context->registry->n_names);
         if (streq(property, "Connections")) {
-                stream_set_statistics(manager->streams, &streams);
+                stream_set_statistics(context->streams, &streams);
                 return sd_bus_message_append(reply, "u", streams.connections);
         }
         if (streq(property, "Statistics"))
-                return append_statistics(reply, manager);
+                return append_statistics(reply, context);
         r = sd_bus_message_open_container(reply, 'a', "o");
-        for (size_t i = 0; i < manager->n_zones && r >= 0; i++) {
+        LIST_FOREACH (served, zones_list(context->zones), zones) {
                 _cleanup_free_ char *zone_path = NULL;
 
-                r = bus_zone_path(manager->zones[i].zone, &zone_path);
+                if (r < 0)
+                        break;
+                if (served->joining)
+                        continue;
+                r = bus_zone_path(served->zone, &zone_path);
                 if (r >= 0)
                         r = sd_bus_message_append(reply, "o", zone_path);
         }
@@ -225,14 +242,17 @@ static sd_bus *get_bus(struct bus *bus)
         return bus ? bus_connection_get(bus->connection) : NULL;
 }
 
-void bus_name_claimed(struct bus *bus, const struct dns_name *name, const struct address *source)
+/* A signal that cannot be sent is lost, as signals are. */
+static void on_claimed(void *userdata, const struct dns_name *name, const struct name_state *state)
 {
         char text[DNS_NAME_FORMAT_MAX], address[ADDRESS_FORMAT_MAX];
+        struct bus *bus = userdata;
 
         if (get_bus(bus))
                 (void) sd_bus_emit_signal(get_bus(bus), BUS_PATH, BUS_MANAGER_INTERFACE, "NameClaimed", "ss",
                                           bus_name_text(name, text),
-                                          source->family ? address_format(source, address) : "");
+                                          state->source.family ? address_format(&state->source, address)
+                                                               : "");
 }
 
 static void emit_name(struct bus *bus, const char *member, const struct dns_name *name)
@@ -244,50 +264,41 @@ static void emit_name(struct bus *bus, const char *member, const struct dns_name
                                           bus_name_text(name, text));
 }
 
-void bus_name_released(struct bus *bus, const struct dns_name *name)
+static void on_released(void *userdata, const struct dns_name *name, const struct name_state *state)
 {
-        emit_name(bus, "NameReleased", name);
+        emit_name(userdata, "NameReleased", name);
 }
 
-static int on_expiry_second(sd_event_source *source, uint64_t usec, void *userdata)
+static void on_expired(void *userdata, const struct dns_name *name, const struct name_state *state)
+{
+        emit_name(userdata, "NameExpired", name);
+}
+
+static void on_expired_besides(void *userdata, uint64_t n)
 {
         struct bus *bus = userdata;
 
-        if (get_bus(bus) && bus->n_untold > 0)
+        if (get_bus(bus))
                 (void) sd_bus_emit_signal(get_bus(bus), BUS_PATH, BUS_MANAGER_INTERFACE, "NamesExpired", "t",
-                                          bus->n_untold);
-        bus->n_untold = 0;
-        bus->n_expired = 0;
-        return 0;
+                                          n);
 }
 
-void bus_name_expired(struct bus *bus, const struct dns_name *name)
-{
-        if (!get_bus(bus))
-                return;
-        if (bus->n_expired++ == 0) {
-                (void) sd_event_source_set_time_relative(bus->expiry_source, USEC_PER_SEC);
-                (void) sd_event_source_set_enabled(bus->expiry_source, SD_EVENT_ONESHOT);
-        }
-        if (bus->n_expired <= EXPIRIES_PER_SECOND)
-                emit_name(bus, "NameExpired", name);
-        else
-                bus->n_untold++;
-}
-
-void bus_name_changed(struct bus *bus, const struct dns_name *name)
+/* Leases and counters are no change. */
+static void on_addresses_changed(void *userdata, const struct dns_name *name)
 {
         _cleanup_free_ char *path = NULL;
+        struct bus *bus = userdata;
 
         if (get_bus(bus) && bus_name_path(name, &path) >= 0)
                 (void) sd_bus_emit_properties_changed(get_bus(bus), path, BUS_REGISTRATION_INTERFACE,
                                                       "Addresses", NULL);
 }
 
-void bus_claim_refused(struct bus *bus, const struct dns_name *name, const struct address *source,
-                       const struct decision *decision)
+static void on_refused(void *userdata, const struct dns_name *name, const struct address *source,
+                       const struct decision *decision, bool owner_mismatch)
 {
         char text[DNS_NAME_FORMAT_MAX], address[ADDRESS_FORMAT_MAX];
+        struct bus *bus = userdata;
 
         if (get_bus(bus))
                 (void) sd_bus_emit_signal(get_bus(bus), BUS_PATH, BUS_MANAGER_INTERFACE, "ClaimRefused",
@@ -296,7 +307,7 @@ void bus_claim_refused(struct bus *bus, const struct dns_name *name, const struc
                                           decision->text);
 }
 
-void bus_upstream_changed(struct bus *bus, const struct upstream *upstream)
+static void emit_upstream(struct bus *bus, const struct upstream *upstream)
 {
         _cleanup_free_ char *path = NULL;
 
@@ -305,11 +316,35 @@ void bus_upstream_changed(struct bus *bus, const struct upstream *upstream)
                                                       "LastError", NULL);
 }
 
-void bus_reload(struct bus *bus, bool done)
+static void on_upstream_changed(void *userdata, const struct upstream *upstream, const char *reason)
 {
-        if (get_bus(bus))
-                bus_objects_emit(get_bus(bus), bus->manager, done);
+        emit_upstream(userdata, upstream);
 }
+
+static void on_upstream_drained(void *userdata, const struct upstream *upstream)
+{
+        emit_upstream(userdata, upstream);
+}
+
+static void on_reconfigured(void *userdata, bool done)
+{
+        struct bus *bus = userdata;
+
+        if (get_bus(bus))
+                bus_objects_emit(get_bus(bus), bus->context, done);
+}
+
+static const struct observer_ops observer_ops = {
+        .claimed = on_claimed,
+        .released = on_released,
+        .expired = on_expired,
+        .expired_besides = on_expired_besides,
+        .addresses_changed = on_addresses_changed,
+        .refused = on_refused,
+        .upstream_changed = on_upstream_changed,
+        .upstream_drained = on_upstream_drained,
+        .reconfigured = on_reconfigured,
+};
 
 /* --- connection --- */
 
@@ -330,9 +365,9 @@ static void on_up(void *userdata, sd_bus *connection)
         int r;
 
         r = sd_bus_add_object_vtable(connection, NULL, BUS_PATH, BUS_MANAGER_INTERFACE, manager_vtable,
-                                     bus->manager);
+                                     bus->context);
         if (r >= 0)
-                r = bus_objects_add(connection, bus->manager);
+                r = bus_objects_add(connection, bus->context);
         if (r >= 0)
                 r = sd_bus_request_name_async(connection, NULL, "org.nsreg.Registry1", 0, on_name_requested,
                                               bus);
@@ -348,7 +383,7 @@ static void on_down(void *userdata, sd_bus *connection)
         bus_lists_clear(bus->lists);
 }
 
-int bus_new(struct manager *manager, struct bus **ret)
+int bus_new(struct context *context, struct bus **ret)
 {
         static const struct bus_connection_ops ops = { .up = on_up, .down = on_down };
         _cleanup_(bus_freep) struct bus *bus = calloc(1, sizeof(*bus));
@@ -356,15 +391,12 @@ int bus_new(struct manager *manager, struct bus **ret)
 
         if (!bus)
                 return -ENOMEM;
-        bus->manager = manager;
-        r = sd_event_add_time(manager->event, &bus->expiry_source, CLOCK_MONOTONIC, 0, 100 * USEC_PER_MSEC,
-                              on_expiry_second, bus);
+        bus->context = context;
+        bus->observer = (struct observer){ .ops = &observer_ops, .userdata = bus };
+        announcer_add(context->announcer, &bus->observer);
+        r = bus_lists_new(context, &bus->lists);
         if (r >= 0)
-                r = sd_event_source_set_enabled(bus->expiry_source, SD_EVENT_OFF);
-        if (r >= 0)
-                r = bus_lists_new(manager, &bus->lists);
-        if (r >= 0)
-                r = bus_connection_new(manager->event, &ops, bus, &bus->connection);
+                r = bus_connection_new(context->event, &ops, bus, &bus->connection);
         if (r < 0)
                 return r;
         *ret = TAKE_PTR(bus);
@@ -375,9 +407,9 @@ struct bus *bus_free(struct bus *bus)
 {
         if (!bus)
                 return NULL;
+        announcer_remove(bus->context->announcer, &bus->observer);
         bus_connection_free(bus->connection);
         bus_lists_free(bus->lists);
-        sd_event_source_disable_unref(bus->expiry_source);
         free(bus);
         return NULL;
 }

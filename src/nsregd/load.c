@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 #include "nsregd/load.h"
-#include "nsregd/manager.h"
+#include "nsregd/context.h"
+#include "nsregd/zones.h"
+#include "upstream/publisher.h"
 #include "util/log.h"
 
 static int load_name(void *userdata, const struct dns_name *zone_name, const char *label,
                      struct name_state *state)
 {
-        struct manager *manager = userdata;
-        struct registry_zone *zone = registry_find_zone(manager->registry, zone_name);
+        struct context *context = userdata;
+        struct registry_zone *zone = registry_find_zone(context->registry, zone_name);
         int r;
 
         /* A zone that is configured no more: its names stay on the disk for its return. */
@@ -22,21 +24,21 @@ static int load_name(void *userdata, const struct dns_name *zone_name, const cha
                 return r;
         }
         if (state->claimed)
-                quota_count_name(manager->quota, &state->source, 1);
+                quota_count_name(context->quota, &state->source, 1);
         return 0;
 }
 
 static int load_unit(void *userdata, const struct unit_row *row)
 {
-        struct manager *manager = userdata;
+        struct context *context = userdata;
         struct rrset set = {};
         int r;
 
-        if (!publisher_find(manager->publisher, row->upstream))
-                manager->n_left_over++;
+        if (!publisher_find(context->publisher, row->upstream))
+                context->n_left_over++;
         r = rrset_from_bytes(&set, row->values, row->values_size);
         if (r >= 0)
-                r = publisher_load_row(manager->publisher, row->upstream,
+                r = publisher_load_row(context->publisher, row->upstream,
                                        row->mode == UNIT_SHARED ? UNIT_PTR : UNIT_FORWARD, &row->owner,
                                        (enum row_state) row->flags, &set);
         rrset_clear(&set);
@@ -45,9 +47,9 @@ static int load_unit(void *userdata, const struct unit_row *row)
 
 static int load_serial(void *userdata, const struct dns_name *zone_name, uint32_t serial)
 {
-        struct manager *manager = userdata;
-        struct registry_zone *zone = registry_find_zone(manager->registry, zone_name);
-        struct served_zone *served = zone ? manager_find_zone(manager, zone) : NULL;
+        struct context *context = userdata;
+        struct registry_zone *zone = registry_find_zone(context->registry, zone_name);
+        struct served_zone *served = zone ? zones_find(context->zones, zone) : NULL;
 
         /* One more than the last: what ended while the daemon was away is a change. */
         if (served && served->builtin)
@@ -75,32 +77,32 @@ static void settle_provisional(struct registry_zone *zone)
         }
 }
 
-/* The names of the world that the manager has now. */
-int load_state(struct manager *manager)
+/* The names of the zones that are configured. */
+int load_state(struct context *context)
 {
         _cleanup_free_ char *why = NULL;
         int r;
 
-        r = store_load_serials(manager->store, &loader, manager, &why);
+        r = store_load_serials(context->store, &loader, context, &why);
         if (r >= 0)
-                r = store_load_names(manager->store, &loader, manager, &why);
-        manager->n_left_over = 0;
-        publisher_load_begin(manager->publisher);
-        for (struct registry_zone *zone = manager->registry->zones; zone && r >= 0; zone = zone->next)
+                r = store_load_names(context->store, &loader, context, &why);
+        context->n_left_over = 0;
+        publisher_load_begin(context->publisher);
+        for (struct registry_zone *zone = context->registry->zones; zone && r >= 0; zone = zone->next)
                 for (struct name_entry *entry = registry_after(zone, ""); entry && r >= 0;
                      entry = registry_next(entry))
-                        r = publisher_load_name(manager->publisher, manager->registry, entry);
+                        r = publisher_load_name(context->publisher, context->registry, entry);
         if (r >= 0)
-                r = store_load_units(manager->store, &loader, manager, &why);
-        for (struct registry_zone *zone = manager->registry->zones; zone && r >= 0; zone = zone->next)
+                r = store_load_units(context->store, &loader, context, &why);
+        for (struct registry_zone *zone = context->registry->zones; zone && r >= 0; zone = zone->next)
                 settle_provisional(zone);
-        if (manager->n_left_over > 0)
+        if (context->n_left_over > 0)
                 log_warning("%u published names and addresses were left at DNS servers that are not "
                             "configured any more. They are taken away when those are configured again; "
                             "otherwise remove them by hand.",
-                            manager->n_left_over);
+                            context->n_left_over);
         if (r < 0)
-                log_error("Cannot read the database in %s: %s.", manager->config->data_dir,
+                log_error("Cannot read the database in %s: %s.", context->config->data_dir,
                           why ?: strerror(-r));
         return r;
 }

@@ -3,12 +3,12 @@
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
-#include <systemd/sd-daemon.h>
 
+#include "config/nsregd-config.h"
 #include "nsregd/import.h"
 #include "nsregd/manager.h"
 #include "nsregd/message-ids.h"
-#include "nsregd/stop.h"
+#include "nsregd/service-user.h"
 #include "util/log.h"
 
 struct options {
@@ -102,30 +102,26 @@ static int show_config(const struct options *options)
         if (r < 0) {
                 struct log_fields fields = { .reason = error.text };
 
-                /* Also what a reload of the service says, before it comes to the daemon. */
                 log_event(LOG_ERR, MESSAGE_CONFIGURATION_REJECTED, &fields, "%s", error.text ?: strerror(-r));
         } else if (options->print)
                 nsregd_config_print(config, stdout);
+        /* Another file is no service's. */
+        if (r >= 0 && options->check_config && !options->config_path && geteuid() == 0)
+                r = service_user_check(config);
         config_error_clear(&error);
         return r;
 }
 
 static int on_hangup(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
 {
-        struct manager *manager = userdata;
-
-        (void) sd_notifyf(false, "RELOADING=1\nMONOTONIC_USEC=%llu",
-                          (unsigned long long) now_usec(CLOCK_MONOTONIC));
-        if (manager_reload(manager, NULL) >= 0)
-                log_info("Configuration reloaded.");
-        (void) sd_notify(false, "READY=1");
+        manager_reload(userdata);
         return 0;
 }
 
 static int on_terminate(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
 {
-        (void) sd_notify(false, "STOPPING=1\nSTATUS=Stopping");
-        return stop_begin(userdata);
+        manager_stop(userdata);
+        return 0;
 }
 
 static int run(sd_event *event, const struct options *options)
@@ -154,8 +150,7 @@ static int run(sd_event *event, const struct options *options)
         if (r < 0)
                 return r;
 
-        (void) sd_notify(false, "READY=1");
-        manager_update_status(manager);
+        manager_ready(manager);
         r = sd_event_loop(event);
         return r > 0 ? -EIO : r;
 }

@@ -3,9 +3,11 @@
 #include <stdio.h>
 
 #include "dns/edns.h"
-#include "nsregd/manager.h"
+#include "nsregd/context.h"
 #include "nsregd/query.h"
 #include "nsregd/reply.h"
+#include "nsregd/zones.h"
+#include "upstream/publisher.h"
 
 #define SOA_REFRESH_SEC 3600
 #define SOA_RETRY_SEC   600
@@ -13,7 +15,7 @@
 #define OWN_TTL_SEC     60 /* of what nsregd says about itself, and of "there is no such name" */
 
 struct query {
-        struct manager *manager;
+        struct context *context;
         const struct dns_message *message;
         const struct net_peer *peer;
         struct served_zone *zone;
@@ -37,17 +39,18 @@ static const struct upstream_config *find_builtin(const struct served_zone *zone
 static bool find_zone(struct query *query)
 {
         const struct dns_name *name = &query->message->question_name;
-        struct registry_zone *zone = registry_find_zone_of(query->manager->registry, name);
+        struct served_zone *served = zones_serving_of(query->context->zones, name);
 
-        if (zone) {
-                query->zone = manager_find_zone(query->manager, zone);
-                query->origin = &zone->policy->zone;
-                query->builtin = find_builtin(query->zone);
+        if (served) {
+                query->zone = served;
+                query->origin = &served->policy.zone;
+                query->builtin = find_builtin(served);
                 return true;
         }
-        for (size_t i = 0; i < query->manager->n_zones; i++) {
-                struct served_zone *served = &query->manager->zones[i];
-                const struct upstream_config *builtin = find_builtin(served);
+        LIST_FOREACH (served, zones_list(query->context->zones), zones) {
+                const struct upstream_config *builtin = served->joining || served->leaving
+                                                                ? NULL
+                                                                : find_builtin(served);
 
                 for (size_t j = 0; builtin && j < builtin->reverse_zones.n_items; j++) {
                         const struct dns_name *reverse = &builtin->reverse_zones.items[j];
@@ -65,7 +68,7 @@ static bool find_zone(struct query *query)
 
 static struct dns_name server_name(const struct query *query)
 {
-        return manager_server_name(query->manager, query->zone->zone);
+        return zone_server_name(query->context->zones, query->zone->zone);
 }
 
 static bool asks(const struct query *query, uint16_t type)
@@ -126,7 +129,8 @@ static void answer_apex(struct query *query)
 static void answer_srv(struct query *query)
 {
         struct dns_name server = server_name(query);
-        uint16_t port = query->manager->server_port ?: query->peer->local_port;
+        const struct nsregd_config *config = query->context->config;
+        uint16_t port = config->listen_port_given ? config->listen_port : query->peer->local_port;
 
         query->found = true;
         if (!asks(query, DNS_TYPE_SRV))
@@ -192,7 +196,7 @@ static void answer_browsing(struct query *query)
 /* A cached record should not outlive its lease by much: not at all, in fact. */
 static uint32_t record_ttl(const struct query *query, const struct record *record)
 {
-        usec_t left_usec = usec_sub(record->end_usec, store_lease_now(query->manager->store));
+        usec_t left_usec = usec_sub(record->end_usec, store_lease_now(query->context->store));
 
         return (uint32_t) MIN((usec_t) query->builtin->record_ttl_sec, left_usec / USEC_PER_SEC + 1);
 }
@@ -265,10 +269,23 @@ static void answer_forward(struct query *query)
                 query->found = entry->state->n_records > 0;
 }
 
+/* The builtin server of a zone, where the zone has its PTRs for this name there. */
+static const struct upstream_config *find_builtin_of(const struct registry_zone *zone,
+                                                     const struct dns_name *name)
+{
+        for (const struct attachment *attachment = publisher_attachments(zone); attachment;
+             attachment = attachment->next)
+                for (size_t i = 0; !attachment->upstream && i < attachment->config->reverse_zones.n_items;
+                     i++)
+                        if (dns_name_is_subdomain(name, &attachment->config->reverse_zones.items[i]))
+                                return attachment->config;
+        return NULL;
+}
+
 static void answer_reverse(struct query *query)
 {
         const struct dns_name *name = &query->message->question_name;
-        const struct attachment *attachment;
+        const struct upstream_config *builtin;
         struct name_entry *owner;
         struct dns_name target;
         struct address address;
@@ -281,22 +298,21 @@ static void answer_reverse(struct query *query)
         if (dns_name_reverse_parse(name, &address) < 0) {
                 /* A name above one that has a PTR exists, empty (RFC 8020). */
                 query->found = dns_name_reverse_parse_prefix(name, &prefix) >= 0 &&
-                               registry_has_address_in(query->manager->registry, &prefix);
+                               registry_has_address_in(query->context->registry, &prefix);
                 return;
         }
-        owner = registry_ptr_owner(query->manager->registry, &address);
+        owner = registry_ptr_owner(query->context->registry, &address);
         if (!owner)
                 return;
-        for (attachment = publisher_attachments(owner->zone); attachment; attachment = attachment->next)
-                if (attachment->config == query->builtin)
-                        break;
-        if (!attachment || prefix_list_contains(&query->builtin->exclude_nets, &address))
+        /* Several zones may have the same reverse zone, or one inside another's: it is one namespace. */
+        builtin = find_builtin_of(owner->zone, name);
+        if (!builtin || prefix_list_contains(&builtin->exclude_nets, &address))
                 return;
         query->found = true;
         if (!asks(query, DNS_TYPE_PTR))
                 return;
         target = name_entry_name(owner);
-        write_name(query, DNS_SECTION_ANSWER, name, DNS_TYPE_PTR, query->builtin->record_ttl_sec, &target);
+        write_name(query, DNS_SECTION_ANSWER, name, DNS_TYPE_PTR, builtin->record_ttl_sec, &target);
         query->answered = true;
 }
 
@@ -344,17 +360,17 @@ static unsigned check_question(const struct query *query, const struct dns_edns 
         return DNS_RCODE_NOERROR;
 }
 
-ssize_t query_answer(struct manager *manager, const struct dns_message *message, const struct net_peer *peer,
+ssize_t query_answer(struct context *context, const struct dns_message *message, const struct net_peer *peer,
                      bool udp, uint8_t *buffer, size_t size)
 {
-        struct query query = { .manager = manager, .message = message, .peer = peer };
+        struct query query = { .context = context, .message = message, .peer = peer };
         struct dns_edns edns = { .ede_code = DNS_EDE_NONE };
         bool malformed = dns_edns_parse(message, &edns) < 0;
         struct dns_builder_mark mark;
         unsigned rcode;
         ssize_t n;
 
-        manager->statistics.queries++;
+        context->statistics.queries++;
         if (udp) {
                 size_t taken = edns.present ? CLAMP(edns.udp_size, DNS_UDP_DEFAULT, DNS_UDP_MAX)
                                             : DNS_UDP_DEFAULT;

@@ -12,9 +12,9 @@
 #include "dns/message.h"
 #include "net/peer.h"
 
-struct manager;
+struct context;
 
 /* Answers a query into buffer. "udp": the answer stays within what the asker takes, or is truncated. Returns
  * the size, 0 for no answer. "message" was accepted by the walk. */
-ssize_t query_answer(struct manager *manager, const struct dns_message *message, const struct net_peer *peer,
+ssize_t query_answer(struct context *context, const struct dns_message *message, const struct net_peer *peer,
                      bool udp, uint8_t *buffer, size_t size);

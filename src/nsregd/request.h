@@ -13,17 +13,15 @@
 #include "net/stream-set.h"
 #include "net/udp.h"
 
-struct manager;
+struct context;
 
-/* A message over TCP: will be answered through the manager's stream set. 0, or negative: close. */
-int request_stream(struct manager *manager, struct stream_id id, const uint8_t *message, size_t size,
+/* A message over TCP: will be answered through the context's stream set. For stream_set_ops. */
+int request_stream(struct context *context, struct stream_id id, const uint8_t *message, size_t size,
                    const struct net_peer *peer);
 /* A message over UDP: queries only. */
-void request_datagram(struct manager *manager, const struct udp_peer *peer, const uint8_t *message,
+void request_datagram(struct context *context, const struct udp_peer *peer, const uint8_t *message,
                       size_t size);
-/* The publisher is about to be replaced: nobody waits on the old one; then they wait on the new. No change
- * may be pending. */
-void requests_suspend(struct manager *manager);
-void requests_resume(struct manager *manager);
+/* Those that wait for upstreams wait no more: they are answered that it is not published yet. */
+void requests_end_publishing(struct context *context, const char *reason);
 /* All requests that wait end without an answer. */
-void requests_drop(struct manager *manager);
+void requests_drop(struct context *context);

@@ -1,16 +1,20 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* The end, in the running loop: what is not to be kept is withdrawn, the ends of leases go to the disk, and
- * behind all of it, as the last transaction, that this was a clean end. */
+/* The end, in phases, while the loop still runs: completions come nowhere else. */
 
-struct manager;
+#include "util/macro.h"
+
+struct context;
 struct stop;
 
-/* TERM. A second one cuts short what waits for the network, never what goes to the disk. 0 or -errno. */
-int stop_begin(struct manager *manager);
-/* All is withdrawn, or nobody waits for it any more. No-op without stop_begin(), and the second time. */
-void stop_store(struct manager *manager);
-/* From now on nothing may move any more. */
-bool stop_is_storing(const struct manager *manager);
+int stop_new(struct context *context, struct stop **ret); /* 0 or -errno */
 struct stop *stop_free(struct stop *stop);
+DEFINE_CLEANUP(struct stop *, stop_free)
+
+/* Takes nothing new, withdraws what is not to be kept, lets what is under way come to its end, stores what is
+ * only in memory, and ends the loop. Asked for again, the phases that wait for others are cut short; the disk
+ * is waited for all the same. */
+void stop_begin(struct stop *stop);
+/* Everything that was to be withdrawn is: for struct publisher_ops. */
+void stop_on_withdrawn(struct stop *stop);

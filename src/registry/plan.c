@@ -95,26 +95,42 @@ struct plan *plan_free(struct plan *plan)
         return NULL;
 }
 
+/* Heads of queues point into themselves: they are moved, not copied. */
+static void lane_move(struct plan_lane *to, struct plan_lane *from)
+{
+        *to = *from;
+        for (unsigned i = 0; i < _PLAN_ACTIONS; i++) {
+                struct unit *unit;
+
+                TAILQ_INIT(&to->queues[i]);
+                TAILQ_CONCAT(&to->queues[i], &from->queues[i], by_queue);
+                TAILQ_FOREACH (unit, &to->queues[i], by_queue)
+                        unit->queue = &to->queues[i];
+        }
+        TAILQ_INIT(&to->groups);
+        TAILQ_CONCAT(&to->groups, &from->groups, by_lane);
+        LIST_INIT(&to->waiters);
+        LIST_SWAP(&to->waiters, &from->waiters, plan_waiter, by_lane);
+}
+
 int plan_add_lane(struct plan *plan, enum unit_kind kind, const struct dns_name *zone)
 {
-        struct plan_lane *lanes, *lane;
+        struct plan_lane *lanes = calloc(plan->n_lanes + 1, sizeof(*lanes)), *lane;
 
-        /* Heads of tail queues point into themselves: lanes are added before there are units. */
-        assert(plan->n_units == 0);
-        lanes = reallocarray(plan->lanes, plan->n_lanes + 1, sizeof(*lanes));
         if (!lanes)
                 return -ENOMEM;
+        for (unsigned i = 0; i < plan->n_lanes; i++)
+                lane_move(&lanes[i], &plan->lanes[i]);
+        free(plan->lanes);
         plan->lanes = lanes;
-        lanes[plan->n_lanes] = (struct plan_lane){ .zone = *zone, .kind = kind };
-        plan->n_lanes++;
-        for (unsigned i = 0; i < plan->n_lanes; i++) {
-                lane = &lanes[i];
-                for (unsigned j = 0; j < _PLAN_ACTIONS; j++)
-                        TAILQ_INIT(&lane->queues[j]);
-                TAILQ_INIT(&lane->groups);
-                LIST_INIT(&lane->waiters);
-        }
-        return (int) plan->n_lanes - 1;
+        lane = &lanes[plan->n_lanes];
+        lane->zone = *zone;
+        lane->kind = kind;
+        for (unsigned i = 0; i < _PLAN_ACTIONS; i++)
+                TAILQ_INIT(&lane->queues[i]);
+        TAILQ_INIT(&lane->groups);
+        LIST_INIT(&lane->waiters);
+        return (int) plan->n_lanes++;
 }
 
 struct dns_name unit_owner(const struct unit *unit)

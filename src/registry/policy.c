@@ -92,6 +92,41 @@ void zone_policy_clear(struct zone_policy *policy)
         prefix_list_clear(&policy->allowed_nets);
         prefix_list_clear(&policy->query_nets);
         prefix_list_clear(&policy->updates_from);
+        name_list_clear(&policy->reverse_zones);
+}
+
+static int policy_copy_prefixes(struct prefix_list *to, const struct prefix_list *from)
+{
+        int r = 0;
+
+        *to = (struct prefix_list){};
+        for (size_t i = 0; i < from->n_items && r >= 0; i++)
+                r = prefix_list_add(to, &from->items[i]);
+        return r;
+}
+
+int zone_policy_copy(struct zone_policy *ret, const struct zone_policy *policy)
+{
+        struct zone_policy copy = *policy;
+        int r, k;
+
+        copy.reserved_names = (struct string_list){};
+        copy.reverse_zones = (struct name_list){};
+        r = policy_copy_prefixes(&copy.allowed_nets, &policy->allowed_nets);
+        k = policy_copy_prefixes(&copy.query_nets, &policy->query_nets);
+        r = r < 0 ? r : k;
+        k = policy_copy_prefixes(&copy.updates_from, &policy->updates_from);
+        r = r < 0 ? r : k;
+        for (size_t i = 0; i < policy->reserved_names.n_items && r >= 0; i++)
+                r = string_list_add(&copy.reserved_names, policy->reserved_names.items[i]);
+        for (size_t i = 0; i < policy->reverse_zones.n_items && r >= 0; i++)
+                r = name_list_add(&copy.reverse_zones, &policy->reverse_zones.items[i]);
+        if (r < 0) {
+                zone_policy_clear(&copy);
+                return r;
+        }
+        *ret = copy;
+        return 0;
 }
 
 bool zone_policy_allows_source(const struct zone_policy *policy, const struct address *source)

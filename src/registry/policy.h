@@ -43,8 +43,9 @@ struct zone_policy {
         bool updates_from_configured;
         bool allow_any_addr;
         enum ptr_policy ptr_policy;
-        uint32_t max_names;            /* 0 = no limit */
-        uint32_t max_names_per_source; /* 0 = no limit */
+        struct name_list reverse_zones; /* of all upstreams together: where an address can get a PTR */
+        uint32_t max_names;             /* 0 = no limit */
+        uint32_t max_names_per_source;  /* 0 = no limit */
         uint32_t max_records_per_name;
         uint32_t algorithms; /* bit 1 << enum dns_algorithm */
 };
@@ -96,6 +97,8 @@ void zone_policy_init(struct zone_policy *policy, const struct dns_name *zone);
  */
 int zone_policy_complete(struct zone_policy *policy);
 void zone_policy_clear(struct zone_policy *policy);
+/* A deep copy. 0 or -ENOMEM, nothing left to clear. */
+int zone_policy_copy(struct zone_policy *ret, const struct zone_policy *policy);
 
 void string_list_clear(struct string_list *list);
 int string_list_add(struct string_list *list, const char *string); /* copies; 0 or -ENOMEM */

@@ -12,7 +12,8 @@ static int compare_label(const struct name_entry *a, const struct name_entry *b)
         return strcmp(a->label, b->label);
 }
 
-/* Records of one address stand together, the oldest claim first; the rest makes the order total. */
+/* Records of one address stand together in order of right, the oldest claim first; the rest makes the order
+ * total. */
 static int compare_record(const struct record *a, const struct record *b)
 {
         const struct name_entry *x = a->entry, *y = b->entry;
@@ -20,6 +21,8 @@ static int compare_record(const struct record *a, const struct record *b)
 
         if (r != 0)
                 return r;
+        if (a->right != b->right)
+                return a->right < b->right ? -1 : 1;
         if (x->state->claimed_usec != y->state->claimed_usec)
                 return x->state->claimed_usec < y->state->claimed_usec ? -1 : 1;
         r = strcmp(x->label, y->label);
@@ -77,10 +80,31 @@ static void unindex_records(struct name_entry *entry)
         }
 }
 
+static enum pointer_right judge_pointer(const struct record *record, const struct registry_zone *zone)
+{
+        const struct zone_policy *policy = zone->policy;
+        struct dns_name reverse = dns_name_reverse(&record->address);
+        bool has_zone = false;
+
+        for (size_t i = 0; i < policy->reverse_zones.n_items && !has_zone; i++)
+                has_zone = dns_name_is_subdomain(&reverse, &policy->reverse_zones.items[i]);
+        if (!has_zone || zone->hidden)
+                return POINTER_NONE;
+        if (record->proven)
+                return POINTER_PROVEN;
+        return policy->ptr_policy == PTR_POLICY_ALLOWED_NETS &&
+                               prefix_list_contains(&policy->allowed_nets, &record->address)
+                       ? POINTER_ALLOWED
+                       : POINTER_NONE;
+}
+
 static void index_records(struct name_entry *entry)
 {
         for (unsigned i = 0; i < entry->state->n_records; i++) {
-                entry->state->records[i].entry = entry;
+                struct record *record = &entry->state->records[i];
+
+                record->right = (uint8_t) judge_pointer(record, entry->zone);
+                record->entry = entry;
                 RB_INSERT(record_tree, &entry->zone->registry->addresses, &entry->state->records[i]);
         }
 }
@@ -105,6 +129,12 @@ static void remove_entry(struct name_entry *entry)
         zone->n_entries--;
         name_state_free(entry->state);
         free(entry);
+}
+
+void registry_reindex(struct name_entry *entry)
+{
+        unindex_records(entry);
+        index_records(entry);
 }
 
 void registry_remove_zone(struct registry_zone *zone)
@@ -206,16 +236,6 @@ struct dns_name name_entry_name(const struct name_entry *entry)
         return name;
 }
 
-static bool may_have_ptr(const struct record *record)
-{
-        const struct zone_policy *policy = record->entry->zone->policy;
-
-        if (record->proven)
-                return true;
-        return policy->ptr_policy == PTR_POLICY_ALLOWED_NETS &&
-               prefix_list_contains(&policy->allowed_nets, &record->address);
-}
-
 /* The first record whose address is not less: nobody claimed before 1970, no label is shorter than none. */
 static struct record *first_record_from(const struct registry *registry, const struct address *address)
 {
@@ -235,17 +255,11 @@ bool registry_has_address_in(const struct registry *registry, const struct prefi
 
 struct name_entry *registry_ptr_owner(const struct registry *registry, const struct address *address)
 {
-        struct name_entry *oldest = NULL;
+        const struct record *first = first_record_from(registry, address);
 
-        for (struct record *record = first_record_from(registry, address);
-             record && address_equal(&record->address, address);
-             record = RB_NEXT(record_tree, &registry->addresses, record)) {
-                if (record->proven)
-                        return record->entry;
-                if (!oldest && may_have_ptr(record))
-                        oldest = record->entry;
-        }
-        return oldest;
+        if (!first || !address_equal(&first->address, address) || first->right == POINTER_NONE)
+                return NULL;
+        return first->entry;
 }
 
 static usec_t record_end(const struct registry *registry, const struct record *record)
@@ -303,6 +317,7 @@ static struct name_entry *add_entry(struct registry_zone *zone, const char *labe
         entry->state = state;
         entry->zone = zone;
         entry->deadline = HEAP_NODE_INIT;
+        entry->epoch = zone->registry->epoch;
         same = RB_INSERT(name_tree, &zone->names, entry);
         assert(!same);
         zone->n_entries++;
@@ -395,6 +410,7 @@ int registry_install(struct registry_zone *zone, const char *label, struct name_
         count_state(zone, entry->state, -1);
         old = entry->state;
         entry->state = after;
+        entry->generation++;
         count_state(zone, after, 1);
         index_records(entry);
         complete_ptr_changes(registry, &effects);
@@ -472,6 +488,17 @@ struct name_entry *registry_next_due(struct registry *registry, usec_t lease_use
 void registry_postpone(struct registry *registry, struct name_entry *entry, usec_t until_usec)
 {
         (void) heap_put(&registry->deadlines, &entry->deadline, until_usec);
+}
+
+bool registry_is_due(const struct name_entry *entry, usec_t lease_usec)
+{
+        return earliest_end(entry->zone->registry, entry->state) <= lease_usec;
+}
+
+void registry_reschedule(struct name_entry *entry)
+{
+        /* It is in the heap, where moving it needs no memory. */
+        (void) schedule(entry);
 }
 
 void registry_free_name(struct name_state *state, const struct registry_time *now)

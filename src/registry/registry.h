@@ -26,7 +26,10 @@ struct name_entry {
         struct registry_zone *zone;
         struct name_state *state; /* never NULL */
         struct heap_node deadline;
-        char label[]; /* lower case, NUL-terminated */
+        uint32_t generation; /* how often a state was installed: who judges later sees whether it is the same
+                              */
+        uint32_t epoch;      /* registry's when it was last published; the publisher's */
+        char label[];        /* lower case, NUL-terminated */
 };
 
 /* What does not end although its time is over, because nobody could refresh it in time; lease clock, 0 holds
@@ -48,6 +51,7 @@ struct registry_zone {
         uint32_t n_names;   /* claimed */
         uint32_t n_records;
         uint32_t n_pending; /* first claims on their way to the disk */
+        bool hidden;        /* comes or goes: none of its records has a right to a PTR */
         struct registry_zone *next;
         void *userdata; /* of who joins the floors */
 };
@@ -55,8 +59,10 @@ struct registry_zone {
 struct registry {
         struct registry_zone *zones;
         struct heap deadlines;
-        struct record_tree addresses; /* of all zones: (address, age of the claim) */
+        struct record_tree addresses; /* of all zones: (address, right to its PTR, age of the claim) */
         uint64_t n_names;
+        uint32_t epoch; /* moves when what is published of a name moves without the name; new entries have it
+                         */
         struct registry_hold hold;
 };
 
@@ -137,8 +143,18 @@ int registry_install(struct registry_zone *zone, const char *label, struct name_
  * success. 0 or -ENOMEM. */
 int registry_load(struct registry_zone *zone, const char *label, struct name_state *state);
 
-/* Who gets the PTR of an address, or NULL: the claim made from that very address wins, else the oldest. */
+/* What claim a record has to its address' PTR. Where the zone has no reverse zone for it, none. */
+enum pointer_right {
+        POINTER_PROVEN,  /* the claim was made from that very address */
+        POINTER_ALLOWED, /* the zone's ptr-policy grants it: the oldest has it */
+        POINTER_NONE,
+};
+
+/* Who gets the PTR of an address, or NULL: the first in order of right, at any number of claims. */
 struct name_entry *registry_ptr_owner(const struct registry *registry, const struct address *address);
+
+/* The zone's policy is another one: the records of this entry stand where it says they do. */
+void registry_reindex(struct name_entry *entry);
 
 /* Is any address of this prefix registered. */
 bool registry_has_address_in(const struct registry *registry, const struct prefix *prefix);
@@ -160,3 +176,7 @@ struct name_state *registry_expire(const struct name_entry *entry, const struct 
  */
 void registry_free_name(struct name_state *state, const struct registry_time *now);
 void registry_postpone(struct registry *registry, struct name_entry *entry, usec_t until_usec);
+/* Has anything ended at this name. */
+bool registry_is_due(const struct name_entry *entry, usec_t lease_usec);
+/* Looked at again when the next thing ends, however long it was put off. */
+void registry_reschedule(struct name_entry *entry);

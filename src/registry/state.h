@@ -23,6 +23,7 @@ struct record {
         struct name_entry *entry;    /* while installed */
         struct address address;
         bool proven;        /* a request for this name came from this very address */
+        uint8_t right;      /* to the address' PTR, while installed: enum pointer_right */
         uint32_t lease_sec; /* as granted last */
         usec_t end_usec;
 };

@@ -101,18 +101,23 @@ static bool same_key(const struct upstream_config *a, const struct upstream_conf
                x->secret_length == y->secret_length && memcmp(x->secret, y->secret, x->secret_length) == 0;
 }
 
-bool upstream_config_equal(const struct upstream_config *a, const struct upstream_config *b)
+bool upstream_config_same_connection(const struct upstream_config *a, const struct upstream_config *b)
 {
         return a->type == b->type && same_text(a->hostname, b->hostname) && a->port == b->port &&
                a->tcp == b->tcp && a->timeout_usec == b->timeout_usec &&
-               (a->zone.length == b->zone.length &&
-                memcmp(a->zone.wire, b->zone.wire, a->zone.length) == 0) &&
-               same_names(&a->reverse_zones, &b->reverse_zones) && a->record_ttl_sec == b->record_ttl_sec &&
-               a->keep_records == b->keep_records && a->protect_foreign_names == b->protect_foreign_names &&
-               same_prefixes(&a->exclude_nets, &b->exclude_nets) && same_key(a, b) &&
+               a->protect_foreign_names == b->protect_foreign_names && same_key(a, b) &&
                same_text(a->control_socket, b->control_socket) && same_text(a->client_cert, b->client_cert) &&
                same_text(a->client_key, b->client_key) && same_text(a->server_cert, b->server_cert) &&
                same_text(a->server_name, b->server_name) && same_text(a->zone_type, b->zone_type);
+}
+
+bool upstream_config_equal(const struct upstream_config *a, const struct upstream_config *b)
+{
+        return upstream_config_same_connection(a, b) &&
+               (a->zone.length == b->zone.length &&
+                memcmp(a->zone.wire, b->zone.wire, a->zone.length) == 0) &&
+               same_names(&a->reverse_zones, &b->reverse_zones) && a->record_ttl_sec == b->record_ttl_sec &&
+               a->keep_records == b->keep_records && same_prefixes(&a->exclude_nets, &b->exclude_nets);
 }
 
 char *upstream_config_identity(const struct upstream_config *config)

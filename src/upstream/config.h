@@ -52,6 +52,8 @@ void upstream_config_clear(struct upstream_config *config);
 int upstream_config_copy(struct upstream_config *ret, const struct upstream_config *config);
 /* Everything that makes a difference to what is published, compared; secrets included. */
 bool upstream_config_equal(const struct upstream_config *a, const struct upstream_config *b);
+/* The same server by the same connection with the same key: what differs beside that is the zone's. */
+bool upstream_config_same_connection(const struct upstream_config *a, const struct upstream_config *b);
 /* What a unit's row is keyed by: type, target, zone ("nsupdate 127.0.0.1@5300 d.example."), whatever the
  * entry's place in the list. Owned by the caller; NULL when memory is out. */
 char *upstream_config_identity(const struct upstream_config *config);

@@ -38,6 +38,9 @@ struct job {
         } answers[];                /* of a query batch */
 };
 
+static void note(struct job *job, enum plan_outcome outcome, const char *format, ...) _printf_(3, 4);
+static void finish_job(struct nsupdate *driver, struct job *job);
+
 static void exchange_free(struct exchange *exchange)
 {
         dns_request_cancel(exchange->request);
@@ -70,6 +73,27 @@ static void nsupdate_close(void *userdata)
         }
         dns_client_free(driver->client);
         free(driver);
+}
+
+static void nsupdate_abandon(void *userdata, const char *reason)
+{
+        struct nsupdate *driver = userdata;
+
+        while (!LIST_EMPTY(&driver->exchanges)) {
+                struct exchange *exchange = LIST_FIRST(&driver->exchanges);
+                struct upstream *upstream = driver->upstream;
+                struct job *job = exchange->job;
+                unsigned lane = exchange->unit;
+
+                exchange_free(exchange);
+                if (!job) {
+                        upstream_serial(upstream, lane, -ECANCELED, 0);
+                        continue;
+                }
+                note(job, PLAN_LOST, "%s", reason);
+                if (--job->n_open == 0)
+                        finish_job(driver, job);
+        }
 }
 
 static int nsupdate_open(struct upstream *upstream, void **ret, char **why)
@@ -231,8 +255,6 @@ static void finish_job(struct nsupdate *driver, struct job *job)
         }
         upstream_sent(upstream);
 }
-
-static void note(struct job *job, enum plan_outcome outcome, const char *format, ...) _printf_(3, 4);
 
 static void note(struct job *job, enum plan_outcome outcome, const char *format, ...)
 {
@@ -540,6 +562,7 @@ static void nsupdate_send(void *userdata, struct plan_batch *batch)
 const struct upstream_driver nsupdate_driver = {
         .open = nsupdate_open,
         .close = nsupdate_close,
+        .abandon = nsupdate_abandon,
         .send = nsupdate_send,
         .ask_serial = nsupdate_ask_serial,
         .is_connected = nsupdate_is_connected,

@@ -13,7 +13,7 @@ int forward_set(const struct attachment *attachment, const struct name_state *st
         int r;
 
         *ret = (struct rrset){};
-        if (is_withdrawn(attachment->upstream))
+        if (!attachment || is_withdrawn(attachment->upstream))
                 return 0;
         for (unsigned i = 0; state && i < state->n_records; i++) {
                 const struct address *address = &state->records[i].address;
@@ -29,58 +29,88 @@ int forward_set(const struct attachment *attachment, const struct name_state *st
         return 0;
 }
 
-/* The innermost of the first n lanes that a name is in, or -1. */
+/* The innermost lane that a name is in, or -1. */
 static int innermost_lane(const struct upstream *upstream, enum unit_kind kind, const struct dns_name *owner,
-                          unsigned n_lanes)
+                          bool configured)
 {
         int best = -1;
 
-        for (unsigned i = 0; i < n_lanes; i++) {
+        for (unsigned i = 0; i < upstream->plan->n_lanes; i++) {
                 const struct plan_lane *lane = &upstream->plan->lanes[i];
 
-                if (lane->kind == kind && dns_name_is_subdomain(owner, &lane->zone) &&
+                if (lane->kind == kind && (!configured || upstream->serials[i].configured) &&
+                    dns_name_is_subdomain(owner, &lane->zone) &&
                     (best < 0 || lane->zone.length > upstream->plan->lanes[best].zone.length))
                         best = (int) i;
         }
         return best;
 }
 
-int forward_lane(const struct upstream *upstream, const struct dns_name *name)
+static int find_forward_lane(const struct upstream *upstream, const struct dns_name *name, bool configured)
 {
-        int lane = innermost_lane(upstream, UNIT_FORWARD, name, upstream->n_lanes);
+        int lane = innermost_lane(upstream, UNIT_FORWARD, name, configured);
 
         /* A zone that the name is not in is the configuration's mistake: the server will say so. */
-        for (unsigned i = 0; lane < 0 && i < upstream->n_lanes; i++)
-                if (upstream->plan->lanes[i].kind == UNIT_FORWARD)
+        for (unsigned i = 0; lane < 0 && i < upstream->plan->n_lanes; i++)
+                if (upstream->plan->lanes[i].kind == UNIT_FORWARD &&
+                    (!configured || upstream->serials[i].configured))
                         lane = (int) i;
         return lane;
 }
 
-int reverse_lane(const struct upstream *upstream, const struct dns_name *owner)
+int forward_lane(const struct upstream *upstream, const struct dns_name *name)
 {
-        return innermost_lane(upstream, UNIT_PTR, owner, upstream->n_lanes);
+        return find_forward_lane(upstream, name, true);
 }
 
-const struct attachment *find_attachment(const struct registry_zone *zone, const struct upstream *upstream)
+int reverse_lane(const struct upstream *upstream, const struct dns_name *owner)
 {
-        for (const struct attachment *attachment = zone ? zone->userdata : NULL; attachment;
-             attachment = attachment->next)
-                if (attachment->upstream == upstream)
-                        return attachment;
+        return innermost_lane(upstream, UNIT_PTR, owner, true);
+}
+
+int any_forward_lane(const struct upstream *upstream, const struct dns_name *name)
+{
+        int lane = find_forward_lane(upstream, name, true);
+
+        return lane < 0 ? find_forward_lane(upstream, name, false) : lane;
+}
+
+int any_reverse_lane(const struct upstream *upstream, const struct dns_name *owner)
+{
+        int lane = innermost_lane(upstream, UNIT_PTR, owner, true);
+
+        return lane < 0 ? innermost_lane(upstream, UNIT_PTR, owner, false) : lane;
+}
+
+const struct attachment *find_attachment(const struct attachment *attachments,
+                                         const struct upstream *upstream)
+{
+        for (; attachments; attachments = attachments->next)
+                if (attachments->upstream == upstream)
+                        return attachments;
         return NULL;
 }
 
 /* What an upstream should have at an address whose PTR a name of this zone was granted. */
-int ptr_set(const struct upstream *upstream, const struct registry_zone *zone, const struct dns_name *target,
-            const struct address *address, struct rrset *ret)
+int ptr_set(const struct attachment *attachment, const struct dns_name *target, const struct address *address,
+            struct rrset *ret)
 {
-        const struct attachment *attachment = find_attachment(zone, upstream);
+        struct dns_name owner = dns_name_reverse(address);
+        bool has_zone = false;
 
         *ret = (struct rrset){};
-        if (!attachment || is_withdrawn(upstream) ||
+        if (!attachment || is_withdrawn(attachment->upstream) ||
             prefix_list_contains(&attachment->config->exclude_nets, address))
                 return 0;
-        return rrset_add_name(ret, DNS_TYPE_PTR, target);
+        for (size_t i = 0; i < attachment->config->reverse_zones.n_items && !has_zone; i++)
+                has_zone = dns_name_is_subdomain(&owner, &attachment->config->reverse_zones.items[i]);
+        return has_zone ? rrset_add_name(ret, DNS_TYPE_PTR, target) : 0;
+}
+
+static const struct attachment *zone_attachment(const struct registry_zone *zone,
+                                                const struct upstream *upstream)
+{
+        return zone ? find_attachment(zone->userdata, upstream) : NULL;
 }
 
 static int change_ptr(struct upstream *upstream, const struct ptr_change *change)
@@ -91,10 +121,11 @@ static int change_ptr(struct upstream *upstream, const struct ptr_change *change
 
         if (lane < 0)
                 return 0;
-        r = ptr_set(upstream, change->zone_before, &change->before, &change->address, &before);
+        r = ptr_set(zone_attachment(change->zone_before, upstream), &change->before, &change->address,
+                    &before);
         if (r < 0)
                 return r;
-        r = ptr_set(upstream, change->zone_after, &change->after, &change->address, &wanted);
+        r = ptr_set(zone_attachment(change->zone_after, upstream), &change->after, &change->address, &wanted);
         if (r >= 0)
                 r = plan_change(upstream->plan, UNIT_PTR, (unsigned) lane, &owner, &before, &wanted);
         rrset_clear(&before);
@@ -154,7 +185,7 @@ int withdraw_name(struct publisher *publisher, const struct name_entry *entry)
         int r = 0;
 
         LIST_FOREACH (upstream, &publisher->upstreams, upstreams) {
-                const struct attachment *attachment = find_attachment(entry->zone, upstream);
+                const struct attachment *attachment = find_attachment(entry->zone->userdata, upstream);
                 int lane = forward_lane(upstream, &name);
 
                 if (!attachment || upstream->config->keep_records)
@@ -170,7 +201,7 @@ int withdraw_name(struct publisher *publisher, const struct name_entry *entry)
 
                         lane = reverse_lane(upstream, &owner);
                         if (lane < 0 || registry_ptr_owner(publisher->registry, address) != entry ||
-                            ptr_set(upstream, entry->zone, &name, address, &before) < 0)
+                            ptr_set(attachment, &name, address, &before) < 0)
                                 continue;
                         r = plan_change(upstream->plan, UNIT_PTR, (unsigned) lane, &owner, &before, &nothing);
                         rrset_clear(&before);
@@ -198,9 +229,7 @@ int publisher_load_row(struct publisher *publisher, const char *identity, enum u
         /* What cannot be reached any more keeps its rows. */
         if (!upstream)
                 return 0;
-        lane = kind == UNIT_FORWARD ? forward_lane(upstream, owner) : reverse_lane(upstream, owner);
-        if (lane < 0) /* reverse zones that were taken out of the configuration */
-                lane = innermost_lane(upstream, kind, owner, upstream->plan->n_lanes);
+        lane = kind == UNIT_FORWARD ? any_forward_lane(upstream, owner) : any_reverse_lane(upstream, owner);
         return lane < 0 ? 0 : plan_load(upstream->plan, kind, (unsigned) lane, owner, row, set);
 }
 

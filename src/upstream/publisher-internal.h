@@ -2,7 +2,8 @@
 #pragma once
 
 /* What the parts of the publisher share: publisher.c is its life and its pump, publisher-change.c translates
- * the registry into units, publisher-sweep.c goes through all of them, publication.c waits. */
+ * the registry into units, publisher-move.c takes what is published from one configuration to the next,
+ * publisher-sweep.c goes through all of it, publication.c waits. */
 
 #include "upstream/publisher.h"
 
@@ -12,7 +13,7 @@ struct publisher {
         sd_event *event;
         const struct publisher_ops *ops;
         void *userdata;
-        const struct registry *registry; /* of the zones that were attached */
+        struct registry *registry;
         struct upstream_list upstreams;
         unsigned n_upstreams_ever;
         sd_event_source *pump_source;
@@ -22,18 +23,52 @@ struct publisher {
         LIST_HEAD(, sweep) sweeps;
         unsigned n_waiting;
         bool withdrawing;
+        struct publisher_move
+                *move; /* what is published is on its way to a new configuration; NULL: it is not */
 };
+
+struct attachment *attachment_free_all(struct attachment *attachment);
+/* publisher.c: makes an upstream, not in force yet. 0 or -errno with "*why". */
+int upstream_open(struct publisher *publisher, const struct upstream_config *config, struct upstream **ret,
+                  char **why);
+void upstream_free(struct upstream *upstream);
+/* Drops what was prepared for the next configuration. */
+void upstream_forget_next(struct upstream *upstream);
+struct plan_options upstream_plan_options(const struct upstream_config *config);
+/* A driver reads the upstream's configuration whenever it needs it; while it is opened that is the one it is
+ * opened for. 0 or -errno with "*why". */
+int upstream_open_driver(struct upstream *upstream, struct upstream_config *config, void **ret, char **why);
+/* NULL when memory is out. */
+struct upstream_config *upstream_config_dup(const struct upstream_config *config);
+struct upstream_config *upstream_config_free(struct upstream_config *config);
+/* A zone that is there already is no second one. 0 or -ENOMEM. */
+int upstream_add_lane(struct upstream *upstream, enum unit_kind kind, const struct dns_name *zone);
+
+/* publisher-move.c */
+/* The attachments by which what is published of this entry was published last. */
+const struct attachment *attachments_of(const struct publisher *publisher, const struct name_entry *entry);
+void move_entry(struct publisher *publisher, struct name_entry *entry);
+/* Memory for a move, so that beginning it cannot fail. 0 or -ENOMEM. */
+int move_prepare(struct publisher *publisher, struct publisher_move **ret);
+void move_unprepare(struct publisher_move *move);
+/* From now on the attachments that the zones have are those of before. */
+void move_begin(struct publisher *publisher, struct publisher_move *move);
+void move_free(struct publisher *publisher);
 
 void publisher_pump(struct publisher *publisher);
 
 /* publisher-change.c */
 int forward_set(const struct attachment *attachment, const struct name_state *state, struct rrset *ret);
-int ptr_set(const struct upstream *upstream, const struct registry_zone *zone, const struct dns_name *target,
-            const struct address *address, struct rrset *ret);
+int ptr_set(const struct attachment *attachment, const struct dns_name *target, const struct address *address,
+            struct rrset *ret);
 /* The lane of the plan that a name, or a reverse name, is published in; -1: none. */
 int forward_lane(const struct upstream *upstream, const struct dns_name *name);
 int reverse_lane(const struct upstream *upstream, const struct dns_name *owner);
-const struct attachment *find_attachment(const struct registry_zone *zone, const struct upstream *upstream);
+/* Those of an upstream that is going included. */
+int any_forward_lane(const struct upstream *upstream, const struct dns_name *name);
+int any_reverse_lane(const struct upstream *upstream, const struct dns_name *owner);
+const struct attachment *find_attachment(const struct attachment *attachments,
+                                         const struct upstream *upstream);
 
 /* Nothing is wanted of this name any more where records are not kept. 0 or -ENOMEM. */
 int withdraw_name(struct publisher *publisher, const struct name_entry *entry);

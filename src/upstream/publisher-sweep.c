@@ -26,6 +26,7 @@ struct sweep {
         struct upstream *upstream;
         bool republish;
         unsigned n_asked;
+        unsigned n_lanes;     /* when it began: lanes that came later are published at the moment anyway */
         struct dns_name zone; /* where it is; length 0: at the beginning */
         char label[DNS_LABEL_MAX + 1];
         struct sweep_lane lanes[];
@@ -70,13 +71,16 @@ static void ask_serials(struct sweep *sweep)
 
         if (!upstream->type->ask_serial || sweep->republish)
                 return;
-        for (unsigned i = 0; i < upstream->n_lanes; i++) {
+        for (unsigned i = 0; i < sweep->n_lanes; i++) {
+                if (!upstream->serials[i].configured)
+                        continue;
                 sweep->lanes[i].asked = true;
                 sweep->lanes[i].n_updates = upstream->serials[i].n_updates;
                 sweep->n_asked++;
         }
-        for (unsigned i = 0; i < upstream->n_lanes; i++)
-                upstream->type->ask_serial(upstream->driver, i);
+        for (unsigned i = 0; i < sweep->n_lanes; i++)
+                if (upstream->serials[i].configured)
+                        upstream->type->ask_serial(upstream->driver, i);
 }
 
 int sweep_start(struct upstream *upstream, bool republish)
@@ -96,10 +100,11 @@ int sweep_start(struct upstream *upstream, bool republish)
         }
         if (sweep)
                 sweep_free(sweep);
-        sweep = calloc(1, sizeof(*sweep) + upstream->n_lanes * sizeof(sweep->lanes[0]));
+        sweep = calloc(1, sizeof(*sweep) + upstream->plan->n_lanes * sizeof(sweep->lanes[0]));
         if (!sweep)
                 return -ENOMEM;
         sweep->upstream = upstream;
+        sweep->n_lanes = upstream->plan->n_lanes;
         sweep->republish = republish;
         LIST_INSERT_HEAD(&publisher->sweeps, sweep, sweeps);
         ask_serials(sweep);
@@ -113,7 +118,7 @@ void upstream_serial(struct upstream *upstream, unsigned lane, int error, uint32
         struct sweep *sweep = find_sweep(upstream);
         struct sweep_lane *swept;
 
-        if (!sweep || lane >= upstream->n_lanes || !sweep->lanes[lane].asked)
+        if (!sweep || lane >= sweep->n_lanes || !sweep->lanes[lane].asked)
                 return;
         swept = &sweep->lanes[lane];
         swept->asked = false;
@@ -133,21 +138,24 @@ static int visit_unit(struct sweep *sweep, enum unit_kind kind, int lane, const 
         struct plan *plan = sweep->upstream->plan;
         int r = 0;
 
-        if (lane >= 0 && !sweep->lanes[lane].skip && !rrset_is_empty(wanted))
+        if (lane >= 0 && (unsigned) lane < sweep->n_lanes && !sweep->lanes[lane].skip &&
+            !rrset_is_empty(wanted))
                 r = sweep->republish ? plan_republish(plan, kind, (unsigned) lane, owner, wanted)
                                      : plan_check(plan, kind, (unsigned) lane, owner, wanted);
         rrset_clear(wanted);
         return r;
 }
 
-static int visit_name(struct sweep *sweep, const struct name_entry *entry)
+static int visit_name(struct sweep *sweep, struct name_entry *entry)
 {
         struct upstream *upstream = sweep->upstream;
-        const struct attachment *attachment = find_attachment(entry->zone, upstream);
+        const struct attachment *attachment = find_attachment(entry->zone->userdata, upstream);
         struct dns_name name = name_entry_name(entry);
         struct rrset wanted;
         int r;
 
+        /* What is looked for is what the configuration in force wants. */
+        move_entry(upstream->publisher, entry);
         if (!attachment)
                 return 0;
         r = forward_set(attachment, entry->state, &wanted);
@@ -159,7 +167,7 @@ static int visit_name(struct sweep *sweep, const struct name_entry *entry)
 
                 if (registry_ptr_owner(upstream->publisher->registry, address) != entry)
                         continue;
-                r = ptr_set(upstream, entry->zone, &name, address, &wanted);
+                r = ptr_set(attachment, &name, address, &wanted);
                 if (r >= 0)
                         r = visit_unit(sweep, UNIT_PTR, reverse_lane(upstream, &owner), &owner, &wanted);
         }
@@ -171,7 +179,7 @@ static void end_sweep(struct sweep *sweep)
 {
         struct upstream *upstream = sweep->upstream;
 
-        for (unsigned i = 0; i < upstream->n_lanes; i++) {
+        for (unsigned i = 0; i < sweep->n_lanes; i++) {
                 const struct sweep_lane *swept = &sweep->lanes[i];
 
                 if (!swept->serial_known)
@@ -192,6 +200,17 @@ static bool may_go_on(const struct sweep *sweep)
         return sweep->n_asked == 0 && plan->n_units - plan->n_refused < BACKLOG_MAX;
 }
 
+/* Nothing has happened in any of its zones. */
+static bool has_nothing_to_look_at(const struct sweep *sweep)
+{
+        if (sweep->republish || !sweep->upstream->type->ask_serial)
+                return false;
+        for (unsigned i = 0; i < sweep->n_lanes; i++)
+                if (sweep->upstream->serials[i].configured && !sweep->lanes[i].skip)
+                        return false;
+        return true;
+}
+
 /* False: it is done. */
 static bool take_steps(struct sweep *sweep)
 {
@@ -200,7 +219,7 @@ static bool take_steps(struct sweep *sweep)
                                                             : registry->zones;
 
         for (unsigned n = 0; zone && n < NAMES_PER_TURN; n++) {
-                const struct name_entry *entry = registry_after(zone, sweep->label);
+                struct name_entry *entry = registry_after(zone, sweep->label);
 
                 sweep->zone = zone->policy->zone;
                 if (!entry) {
@@ -226,7 +245,7 @@ static int on_sweep(sd_event_source *source, void *userdata)
         LIST_FOREACH_SAFE (sweep, &publisher->sweeps, sweeps, next) {
                 if (!may_go_on(sweep))
                         continue;
-                if (take_steps(sweep))
+                if (!has_nothing_to_look_at(sweep) && take_steps(sweep))
                         more |= may_go_on(sweep);
                 else
                         end_sweep(sweep);

@@ -8,10 +8,6 @@
 #include "upstream/unbound.h"
 #include "util/log.h"
 
-/* How long what is configured no more is still being taken away. What is left then stays as rows, for its
- * return. */
-#define DRAIN_USEC (10 * USEC_PER_MINUTE)
-
 usec_t upstream_now(void)
 {
         return now_usec(CLOCK_MONOTONIC);
@@ -71,7 +67,7 @@ static void arm_timer(struct publisher *publisher)
         struct upstream *upstream;
 
         LIST_FOREACH (upstream, &publisher->upstreams, upstreams) {
-                if (upstream->state == UPSTREAM_LEFT_OVER)
+                if (upstream->state == UPSTREAM_LEFT_OVER || upstream->state == UPSTREAM_JOINING)
                         continue;
                 deadline = MIN(deadline, plan_deadline(upstream->plan));
                 if (upstream->state == UPSTREAM_DRAINING)
@@ -84,8 +80,6 @@ static void arm_timer(struct publisher *publisher)
         (void) sd_event_source_set_time(publisher->timer_source, deadline);
         (void) sd_event_source_set_enabled(publisher->timer_source, SD_EVENT_ONESHOT);
 }
-
-static void upstream_free(struct upstream *upstream);
 
 static void send_all(struct upstream *upstream)
 {
@@ -103,6 +97,9 @@ static void look_at_draining(struct upstream *upstream, usec_t now_usec)
 {
         struct publisher *publisher = upstream->publisher;
 
+        /* What is to be taken away there is still being found out. */
+        if (publisher->move)
+                return;
         if (upstream->plan->n_units == 0) {
                 publisher->ops->drained(publisher->userdata, upstream);
                 upstream_free(upstream);
@@ -131,7 +128,7 @@ static int on_pump(sd_event_source *source, void *userdata)
 
         LIST_FOREACH_SAFE (upstream, &publisher->upstreams, upstreams, next) {
                 send_all(upstream);
-                if (upstream->state != UPSTREAM_SERVING)
+                if (upstream->state == UPSTREAM_DRAINING || upstream->state == UPSTREAM_LEFT_OVER)
                         look_at_draining(upstream, now_usec);
         }
         if (publisher->withdrawing && is_withdrawn(publisher))
@@ -169,7 +166,8 @@ void upstream_succeeded(struct upstream *upstream)
 
 /* --- life --- */
 
-int publisher_new(sd_event *event, const struct publisher_ops *ops, void *userdata, struct publisher **ret)
+int publisher_new(sd_event *event, struct registry *registry, const struct publisher_ops *ops, void *userdata,
+                  struct publisher **ret)
 {
         _cleanup_(publisher_freep) struct publisher *publisher = calloc(1, sizeof(*publisher));
         int r;
@@ -177,6 +175,7 @@ int publisher_new(sd_event *event, const struct publisher_ops *ops, void *userda
         if (!publisher)
                 return -ENOMEM;
         publisher->event = sd_event_ref(event);
+        publisher->registry = registry;
         publisher->ops = ops;
         publisher->userdata = userdata;
         LIST_INIT(&publisher->upstreams);
@@ -201,18 +200,58 @@ int publisher_new(sd_event *event, const struct publisher_ops *ops, void *userda
         return 0;
 }
 
-static void upstream_free(struct upstream *upstream)
+struct upstream_config *upstream_config_free(struct upstream_config *config)
+{
+        if (!config)
+                return NULL;
+        upstream_config_clear(config);
+        free(config);
+        return NULL;
+}
+
+struct upstream_config *upstream_config_dup(const struct upstream_config *config)
+{
+        struct upstream_config *copy = malloc(sizeof(*copy));
+
+        if (copy && upstream_config_copy(copy, config) < 0) {
+                free(copy);
+                return NULL;
+        }
+        return copy;
+}
+
+struct attachment *attachment_free_all(struct attachment *attachment)
+{
+        while (attachment) {
+                struct attachment *next = attachment->next;
+
+                upstream_config_free(attachment->config);
+                free(attachment);
+                attachment = next;
+        }
+        return NULL;
+}
+
+void upstream_forget_next(struct upstream *upstream)
+{
+        if (upstream->next_driver)
+                upstream->type->close(upstream->next_driver);
+        upstream->next_driver = NULL;
+        upstream->next_config = upstream_config_free(upstream->next_config);
+        free(upstream->next_identity);
+        upstream->next_identity = NULL;
+}
+
+void upstream_free(struct upstream *upstream)
 {
         sweep_forget(upstream);
+        upstream_forget_next(upstream);
         if (upstream->driver)
                 upstream->type->close(upstream->driver);
         plan_free(upstream->plan);
         free(upstream->serials);
         free(upstream->identity);
-        if (upstream->state != UPSTREAM_SERVING) {
-                upstream_config_clear(upstream->config);
-                free(upstream->config);
-        }
+        upstream_config_free(upstream->config);
         LIST_REMOVE(upstream, upstreams);
         free(upstream);
 }
@@ -221,6 +260,9 @@ struct publisher *publisher_free(struct publisher *publisher)
 {
         if (!publisher)
                 return NULL;
+        move_free(publisher);
+        for (struct registry_zone *zone = publisher->registry->zones; zone; zone = zone->next)
+                zone->userdata = attachment_free_all(zone->userdata);
         while (!LIST_EMPTY(&publisher->upstreams))
                 upstream_free(LIST_FIRST(&publisher->upstreams));
         sd_event_source_disable_unref(publisher->pump_source);
@@ -255,10 +297,11 @@ static const struct plan_ops plan_ops = {
         .lane_changed = plan_lane_changed,
 };
 
-static struct upstream *new_upstream(struct publisher *publisher, struct upstream_config *config)
+struct plan_options upstream_plan_options(const struct upstream_config *config)
 {
         bool unbound = config->type == UPSTREAM_UNBOUND;
-        struct plan_options options = {
+
+        return (struct plan_options){
                 .protect_foreign = config->protect_foreign_names,
                 .repeats = !unbound && !config->tcp,
                 .verify = !unbound,
@@ -268,26 +311,9 @@ static struct upstream *new_upstream(struct publisher *publisher, struct upstrea
                 .max_bytes = unbound ? 1000000 : 16000,
                 .max_in_flight = unbound ? 1 : 2,
         };
-        struct upstream *upstream = calloc(1, sizeof(*upstream));
-        uint64_t seed = 1;
-
-        if (!upstream)
-                return NULL;
-        (void) getrandom(&seed, sizeof(seed), GRND_NONBLOCK);
-        upstream->publisher = publisher;
-        upstream->config = config;
-        upstream->type = unbound ? &unbound_driver : &nsupdate_driver;
-        upstream->plan = plan_new(&options, &plan_ops, upstream, seed);
-        if (!upstream->plan) {
-                free(upstream);
-                return NULL;
-        }
-        LIST_INSERT_HEAD(&publisher->upstreams, upstream, upstreams);
-        return upstream;
 }
 
-/* A zone that is there already is no second one. */
-static int add_lane(struct upstream *upstream, enum unit_kind kind, const struct dns_name *zone)
+int upstream_add_lane(struct upstream *upstream, enum unit_kind kind, const struct dns_name *zone)
 {
         struct zone_serial *serials;
         int r;
@@ -305,137 +331,45 @@ static int add_lane(struct upstream *upstream, enum unit_kind kind, const struct
         return r < 0 ? r : 0;
 }
 
-static int add_lanes(struct upstream *upstream, const struct upstream_config *config)
+int upstream_open_driver(struct upstream *upstream, struct upstream_config *config, void **ret, char **why)
 {
-        int r = 0;
+        struct upstream_config *in_force = upstream->config;
+        int r;
 
-        if (config->zone.length > 0)
-                r = add_lane(upstream, UNIT_FORWARD, &config->zone);
-        for (size_t i = 0; i < config->reverse_zones.n_items && r >= 0; i++)
-                r = add_lane(upstream, UNIT_PTR, &config->reverse_zones.items[i]);
+        upstream->config = config;
+        r = upstream->type->open(upstream, ret, why);
+        upstream->config = in_force;
         return r;
 }
 
-static int open_upstream(struct publisher *publisher, struct upstream_config *config, struct upstream **ret,
-                         char **why)
+int upstream_open(struct publisher *publisher, const struct upstream_config *config, struct upstream **ret,
+                  char **why)
 {
-        struct upstream *upstream = new_upstream(publisher, config);
-        int r;
+        struct plan_options options = upstream_plan_options(config);
+        struct upstream *upstream = calloc(1, sizeof(*upstream));
+        uint64_t seed = 1;
+        int r = -ENOMEM;
 
         if (!upstream)
                 return -ENOMEM;
+        /* Early at boot there may be no randomness yet: only jitter is made of it. */
+        (void) getrandom(&seed, sizeof(seed), GRND_NONBLOCK);
+        upstream->publisher = publisher;
+        upstream->state = UPSTREAM_JOINING;
+        upstream->type = config->type == UPSTREAM_UNBOUND ? &unbound_driver : &nsupdate_driver;
+        upstream->number = ++publisher->n_upstreams_ever;
+        LIST_INSERT_HEAD(&publisher->upstreams, upstream, upstreams);
+        upstream->config = upstream_config_dup(config);
         upstream->identity = upstream_config_identity(config);
-        r = upstream->identity ? add_lanes(upstream, config) : -ENOMEM;
-        if (r >= 0)
-                r = upstream->type->open(upstream, &upstream->driver, why);
+        upstream->plan = plan_new(&options, &plan_ops, upstream, seed);
+        if (upstream->config && upstream->identity && upstream->plan)
+                r = upstream_open_driver(upstream, upstream->config, &upstream->driver, why);
         if (r < 0) {
                 upstream_free(upstream);
                 return r;
         }
-        upstream->number = ++publisher->n_upstreams_ever;
-        upstream->n_lanes = upstream->plan->n_lanes;
+        plan_load_begin(upstream->plan);
         *ret = upstream;
-        return 0;
-}
-
-int publisher_attach(struct publisher *publisher, struct registry_zone *zone, struct upstream_config *config,
-                     char **why)
-{
-        struct attachment *attachment, **end = (struct attachment **) &zone->userdata;
-        struct upstream *upstream = NULL;
-        int r;
-
-        publisher->registry = zone->registry;
-        if (config->type == UPSTREAM_DISABLED)
-                return 0;
-        if (config->type != UPSTREAM_BUILTIN) {
-                _cleanup_free_ char *identity = upstream_config_identity(config);
-
-                if (!identity)
-                        return -ENOMEM;
-                upstream = publisher_find(publisher, identity);
-                if (!upstream) {
-                        r = open_upstream(publisher, config, &upstream, why);
-                        if (r < 0)
-                                return r;
-                }
-                /* Unbound has no zones of its own to be named: each that is attached is one. */
-                if (config->type == UPSTREAM_UNBOUND) {
-                        r = add_lane(upstream, UNIT_FORWARD, &zone->policy->zone);
-                        if (r < 0)
-                                return r;
-                        upstream->n_lanes = upstream->plan->n_lanes;
-                }
-        }
-        attachment = calloc(1, sizeof(*attachment));
-        if (!attachment)
-                return -ENOMEM;
-        attachment->config = config;
-        attachment->upstream = upstream;
-        while (*end)
-                end = &(*end)->next;
-        *end = attachment;
-        return 0;
-}
-
-/* --- what is configured no more --- */
-
-static int inherit_lanes(struct upstream *upstream, const struct upstream *old)
-{
-        int r = 0;
-
-        for (unsigned i = 0; i < old->plan->n_lanes && r >= 0; i++)
-                r = add_lane(upstream, old->plan->lanes[i].kind, &old->plan->lanes[i].zone);
-        return r;
-}
-
-static int inherit_upstream(struct publisher *publisher, const struct upstream *old)
-{
-        struct upstream_config *config = malloc(sizeof(*config));
-        _cleanup_free_ char *why = NULL;
-        struct upstream *upstream;
-        int r;
-
-        if (!config)
-                return -ENOMEM;
-        r = upstream_config_copy(config, old->config);
-        if (r >= 0)
-                r = open_upstream(publisher, config, &upstream, &why);
-        if (r < 0) {
-                /* Its certificates are gone, say: then its rows stay, and that is all. */
-                upstream_config_clear(config);
-                free(config);
-                return r == -ENOMEM ? r : 0;
-        }
-        upstream->state = UPSTREAM_DRAINING;
-        upstream->drain_until_usec = old->state == UPSTREAM_SERVING ? upstream_now() + DRAIN_USEC
-                                                                    : old->drain_until_usec;
-        upstream->n_lanes = 0;
-        return inherit_lanes(upstream, old);
-}
-
-int publisher_inherit(struct publisher *publisher, const struct publisher *old)
-{
-        const struct upstream *before;
-        int r = 0;
-
-        LIST_FOREACH (before, &old->upstreams, upstreams) {
-                struct upstream *upstream = publisher_find(publisher, before->identity);
-
-                if (!upstream)
-                        r = inherit_upstream(publisher, before);
-                else {
-                        upstream->republish = before->config->record_ttl_sec !=
-                                                      upstream->config->record_ttl_sec ||
-                                              before->republish;
-                        upstream->success_usec = before->success_usec;
-                        upstream->n_messages = before->n_messages;
-                        r = inherit_lanes(upstream, before);
-                }
-                if (r < 0)
-                        return r;
-        }
-        publisher->n_upstreams_ever = MAX(publisher->n_upstreams_ever, old->n_upstreams_ever);
         return 0;
 }
 
@@ -460,22 +394,18 @@ bool publisher_withdraw(struct publisher *publisher)
         return true;
 }
 
-void publisher_detach(struct registry_zone *zone)
-{
-        struct attachment *attachment = zone->userdata;
-
-        while (attachment) {
-                struct attachment *next = attachment->next;
-
-                free(attachment);
-                attachment = next;
-        }
-        zone->userdata = NULL;
-}
-
 const struct attachment *publisher_attachments(const struct registry_zone *zone)
 {
         return zone->userdata;
+}
+
+void publisher_freeze(struct publisher *publisher)
+{
+        struct upstream *upstream;
+
+        LIST_FOREACH (upstream, &publisher->upstreams, upstreams)
+                upstream->plan->stopped = true;
+        move_free(publisher);
 }
 
 void publisher_flush(struct publisher *publisher)

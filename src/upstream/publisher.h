@@ -22,6 +22,8 @@ struct upstream_driver {
          * configuration. */
         int (*open)(struct upstream *upstream, void **ret, char **why);
         void (*close)(void *driver);
+        /* Ends everything that is under way as lost; close() follows. */
+        void (*abandon)(void *driver, const char *reason);
         /* Takes the batch and ends it with plan_finish() and the like, then calls upstream_sent(). */
         void (*send)(void *driver, struct plan_batch *batch);
         /* Asks for the serial of a lane's zone; upstream_serial() follows, perhaps from within. NULL where
@@ -32,6 +34,7 @@ struct upstream_driver {
 };
 
 enum upstream_state {
+        UPSTREAM_JOINING, /* prepared: not in force yet */
         UPSTREAM_SERVING,
         UPSTREAM_DRAINING,  /* configured no more: what is ours there is being taken away */
         UPSTREAM_LEFT_OVER, /* that took too long: what is left stays as rows, until it is configured again */
@@ -39,6 +42,7 @@ enum upstream_state {
 
 /* What is known of a zone there, for reconciliation. */
 struct zone_serial {
+        bool configured;    /* else the lane is only drained */
         uint64_t n_updates; /* that were sent */
         bool known;         /* with this serial, behind so many updates, everything was as it should be */
         uint32_t serial;
@@ -49,16 +53,20 @@ struct zone_serial {
 struct upstream {
         LIST_ENTRY(upstream) upstreams;
         struct publisher *publisher;
-        struct upstream_config *config; /* owned by the configuration; when draining, by this */
+        struct upstream_config *config; /* owned */
         enum upstream_state state;
+        bool wanted;                         /* by the configuration that is being taken on */
+        struct upstream_config *next_config; /* owned; of that one, where it differs; NULL: as it is */
+        void *next_driver;                   /* opened with it */
+        char *next_identity;                 /* owned; its address changed: it is the same one all the same */
+        bool relook;                         /* it is not known what is there: look at everything */
         usec_t drain_until_usec;
         char *identity;  /* owned; what its rows are keyed by */
         unsigned number; /* for D-Bus, never used again */
         const struct upstream_driver *type;
         void *driver;
         struct plan *plan;
-        unsigned n_lanes;            /* of the configuration; the plan's others are only drained */
-        struct zone_serial *serials; /* one per lane */
+        struct zone_serial *serials; /* one per lane of the plan */
         bool republish;              /* what is published is to be written anew, with another TTL */
         usec_t success_usec;         /* real time of the last acknowledgement; 0 = none yet */
         uint64_t n_messages;         /* sent */
@@ -68,8 +76,8 @@ LIST_HEAD(upstream_list, upstream);
 /* A zone's use of an upstream. */
 struct attachment {
         struct attachment *next;
-        const struct upstream_config *config;
-        struct upstream *upstream; /* NULL for builtin */
+        struct upstream_config *config; /* owned */
+        struct upstream *upstream;      /* NULL for builtin */
 };
 
 struct publisher_ops {
@@ -86,17 +94,42 @@ struct publisher_ops {
         void (*drained)(void *userdata, const struct upstream *upstream);
         /* Everything that publisher_withdraw() began is done. */
         void (*withdrawn)(void *userdata);
+        /* What publisher_commit() began is done. */
+        void (*moved)(void *userdata);
+        /* An upstream is to be known by another identity, its rows with it. */
+        void (*renamed)(void *userdata, const struct upstream *upstream, const char *from, const char *to);
 };
 
-int publisher_new(sd_event *event, const struct publisher_ops *ops, void *userdata, struct publisher **ret);
+int publisher_new(sd_event *event, struct registry *registry, const struct publisher_ops *ops, void *userdata,
+                  struct publisher **ret);
 struct publisher *publisher_free(struct publisher *publisher);
 DEFINE_CLEANUP(struct publisher *, publisher_free)
 
-/* Attaches an upstream to a zone (zone->userdata is the publisher's list of attachments, until
- * publisher_detach()). 0 or -errno with "*why". */
-int publisher_attach(struct publisher *publisher, struct registry_zone *zone, struct upstream_config *config,
-                     char **why);
-void publisher_detach(struct registry_zone *zone);
+/* A change of the configuration, in two steps. Prepared is everything that can fail: connections are set up,
+ * certificates read, memory taken; nothing of what is in force is touched. Committing cannot fail. Upstreams
+ * are matched by what they are; one that stays keeps its connection, its back-off and what it knows. Where
+ * exactly one entry for a zone went and exactly one came, it is the same upstream at another address. */
+struct publisher_setup;
+int publisher_prepare(struct publisher *publisher, struct publisher_setup **ret); /* 0 or -ENOMEM */
+/* The upstreams of one zone from now on; zones that are not named here have none. 0 or -errno with "*why". */
+int publisher_prepare_zone(struct publisher_setup *setup, struct registry_zone *zone,
+                           const struct upstream_config *configs, size_t n_configs, char **why);
+int publisher_prepare_done(struct publisher_setup *setup, char **why);
+/* Drops what was prepared. */
+struct publisher_setup *publisher_setup_free(struct publisher_setup *setup);
+DEFINE_CLEANUP(struct publisher_setup *, publisher_setup_free)
+/* The setup is in force, and freed. At the start names are loaded behind this; later what is published of
+ * each name is moved in slices, then ops->moved() follows. */
+void publisher_commit(struct publisher_setup *setup);
+/* The same at the start, when there are no names yet. */
+void publisher_begin(struct publisher_setup *setup);
+bool publisher_is_moving(const struct publisher *publisher);
+/* The zone is about to be freed: its attachments go, nothing else. */
+void publisher_forget_zone(struct publisher *publisher, struct registry_zone *zone);
+/* To be called before a name's state is replaced: what is published of it, and of who has the PTRs of its
+ * addresses, is moved to the configuration in force. "entry" NULL: there is none yet. */
+void publisher_before_change(struct publisher *publisher, struct name_entry *entry,
+                             const struct name_state *after);
 const struct attachment *publisher_attachments(const struct registry_zone *zone);
 const struct upstream_list *publisher_upstreams(const struct publisher *publisher);
 struct upstream *publisher_find(const struct publisher *publisher, const char *identity);
@@ -139,14 +172,12 @@ bool publisher_is_published(const struct attachment *attachment, const struct dn
  * every hour. 0 or -ENOMEM. */
 int publisher_reconcile(struct publisher *publisher, const struct registry *registry);
 
-/* Before the rows are loaded: what "old" (about to be freed) had and this one has not is drained with its old
- * configuration, and what has another TTL here is written anew. 0 or -ENOMEM. */
-int publisher_inherit(struct publisher *publisher, const struct publisher *old);
-
 /* At the daemon's end: takes away everything where records are not kept. False: nothing to be done; true:
  * ops->withdrawn() follows, unless a server fails. */
 bool publisher_withdraw(struct publisher *publisher);
 
+/* Nothing is sent any more. */
+void publisher_freeze(struct publisher *publisher);
 /* Retry now. */
 void publisher_flush(struct publisher *publisher);
 /* True when every unit is as it should be. */

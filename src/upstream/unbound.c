@@ -267,7 +267,9 @@ static void read_zones(struct unbound *driver, const char *reply)
                 text_add(&driver->new_zones, "%s static\n", driver->marker);
                 driver->n_new_zones++;
         }
-        for (unsigned i = 0; i < upstream->n_lanes && !streq(type, "none"); i++) {
+        for (unsigned i = 0; i < upstream->plan->n_lanes && !streq(type, "none"); i++) {
+                if (!upstream->serials[i].configured)
+                        continue;
                 const struct dns_name *zone = &upstream->plan->lanes[i].zone;
 
                 if (lists_zone(reply, zone))
@@ -586,7 +588,9 @@ static int on_watch(sd_event_source *source, uint64_t usec, void *userdata)
 {
         struct unbound *driver = userdata;
 
-        if (driver->step == STEP_IDLE)
+        /* One that is prepared for another configuration is silent until that is in force. */
+        if (driver->step == STEP_IDLE && driver->upstream->driver == driver &&
+            driver->upstream->state != UPSTREAM_JOINING)
                 begin_step(driver, STEP_ZONES);
         else
                 driver->checked = false;
@@ -606,6 +610,17 @@ static void unbound_close(void *userdata)
         text_clear(&driver->new_zones);
         free(driver->batch);
         free(driver);
+}
+
+static void unbound_abandon(void *userdata, const char *reason)
+{
+        struct unbound *driver = userdata;
+        struct plan_batch *batch = TAKE_PTR(driver->batch);
+
+        driver->stream = control_stream_free(driver->stream);
+        driver->step = STEP_IDLE;
+        if (batch)
+                plan_finish_rest(batch, PLAN_LOST, reason, upstream_now());
 }
 
 static int unbound_open(struct upstream *upstream, void **ret, char **why)
@@ -642,6 +657,7 @@ static bool unbound_is_connected(const void *userdata)
 const struct upstream_driver unbound_driver = {
         .open = unbound_open,
         .close = unbound_close,
+        .abandon = unbound_abandon,
         .send = unbound_send,
         .is_connected = unbound_is_connected,
 };

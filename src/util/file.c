@@ -84,7 +84,7 @@ static int write_all(int fd, const char *data, size_t size)
         return 0;
 }
 
-static char *parent_directory(const char *path)
+char *path_parent(const char *path)
 {
         const char *slash = strrchr(path, '/');
 
@@ -121,7 +121,7 @@ static int fill_temporary(const char *path, const void *data, size_t size, mode_
 
 static int sync_directory(const char *path)
 {
-        _cleanup_free_ char *directory = parent_directory(path);
+        _cleanup_free_ char *directory = path_parent(path);
         _cleanup_close_ int fd = -1;
 
         if (!directory)
@@ -173,6 +173,23 @@ int directory_ensure(const char *path, mode_t mode)
         if (stat(path, &st) < 0)
                 return -errno;
         return S_ISDIR(st.st_mode) ? 0 : -ENOTDIR;
+}
+
+int directory_ensure_all(const char *path, mode_t mode)
+{
+        _cleanup_free_ char *way = strdup(path);
+
+        if (!way)
+                return -ENOMEM;
+        for (char *slash = strchr(way + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+                *slash = '\0';
+                if (mkdir(way, mode) < 0 && errno != EEXIST)
+                        return -errno;
+                *slash = '/';
+        }
+        if (mkdir(way, mode) < 0 && errno != EEXIST)
+                return -errno;
+        return 0;
 }
 
 char *path_join(const char *directory, const char *name)

@@ -15,5 +15,11 @@ int file_write_atomic(const char *path, const void *data, size_t size, mode_t mo
 /* Makes one directory, with "mode", if it is not there. Its parents must exist. 0 or -errno. */
 int directory_ensure(const char *path, mode_t mode);
 
+/* The same for all that are missing on the way. "path" is absolute. 0 or -errno. */
+int directory_ensure_all(const char *path, mode_t mode);
+
+/* The directory that "path" is in, "." where it names none; NULL when memory is out. */
+char *path_parent(const char *path);
+
 /* directory + "/" + name; NULL when memory is out. */
 char *path_join(const char *directory, const char *name);

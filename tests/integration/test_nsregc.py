@@ -11,7 +11,7 @@ import dns.name
 import dns.reversename
 import pytest
 
-from lab import eventually, never
+from lab import eventually, never, program
 from lab.rules import usable
 
 ZONE = "d.example"
@@ -476,16 +476,67 @@ def test_keys_of_bind(house, algorithm):
     assert house.published() == {"10.1.2.3"}
 
 
-def test_credential_comes_first(house):
-    client = house.nsregc()
-    assert client.run("--once")[0] == 0
+def with_credential(client):
+    """Its key becomes a credential."""
     credentials = os.path.join(client.directory, "credentials")
     os.mkdir(credentials)
     os.rename(os.path.join(client.state_dir, "nsregc.private"), os.path.join(credentials, "nsregc.private"))
     client.environment["CREDENTIALS_DIRECTORY"] = credentials
+
+
+def without_paths(client):
+    for name in ("key-file", "private-key-file"):
+        del client.config[name]
+    return client
+
+
+def test_credential_goes_before_the_state_directory(house):
+    client = without_paths(house.nsregc())
+    assert client.run("--once")[0] == 0
+    with_credential(client)
     status, _, errors = client.run("--once")
     assert status == 0, errors
     assert not os.path.exists(os.path.join(client.state_dir, "nsregc.private"))
+
+
+def test_a_configured_path_goes_before_a_credential(house):
+    client = house.nsregc()
+    assert client.run("--once")[0] == 0
+    with_credential(client)
+    # Another key: the name is not its own.
+    status, _, errors = client.run("--once")
+    assert status == 1 and "another key" in errors
+    assert os.path.exists(os.path.join(client.state_dir, "nsregc.private"))
+
+
+def test_relative_paths_are_beside_the_configuration(house):
+    client = house.nsregc()
+    client.config.update({"key-file": "box.key", "private-key-file": "keys/box.private"})
+    os.mkdir(os.path.join(client.directory, "keys"))
+    elsewhere = house.lab.subdirectory("elsewhere")
+    client.write_configuration()
+    house.netns.run(program("nsregc"), "-c", client.config_path, "--once", cwd=elsewhere,
+                    env={**os.environ, **client.environment})
+    assert os.listdir(os.path.join(client.directory, "keys")) == ["box.private"]
+    assert os.path.exists(os.path.join(client.directory, "box.key")) and os.listdir(elsewhere) == []
+
+
+def test_the_key_of_an_original_beside_its_configuration(house):
+    client = without_paths(house.nsregc())
+    assert client.run("--once")[0] == 0
+    os.rename(os.path.join(client.state_dir, "nsregc.private"), os.path.join(client.directory, "nsregc.private"))
+    assert client.run("--once")[0] == 0
+    assert not os.path.exists(os.path.join(client.state_dir, "nsregc.private"))
+
+
+def test_one_at_a_time(house):
+    client = house.nsregc().start()
+    eventually(lambda: house.published() == {"10.1.2.3"})
+    status, _, errors = client.run("--release")
+    assert status == 1 and "another nsregc" in errors
+    assert house.published() == {"10.1.2.3"}
+    assert client.term() == 0
+    assert client.run("--release")[0] == 0
 
 
 @pytest.mark.parametrize("arguments", [["--nonsense"], ["-n", "two.labels"], ["-a", "10.0.0.300"],

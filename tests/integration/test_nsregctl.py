@@ -12,7 +12,7 @@ import termios
 
 import pytest
 
-from lab import Process, eventually, program
+from lab import Process, eventually, never, program
 from lab.bus import NOBODY
 
 ZONE = "d.example"
@@ -186,6 +186,17 @@ def test_reload(control):
     assert control.nsregd.alive(ZONE)
 
 
+def test_a_reload_takes_its_time(control):
+    """No bus's time-out comes between a slow daemon and its verdict."""
+    control.nsregd.pause()
+    slow = Process("nsregctl-reload", control.lab.subdirectory("reload"), [program("nsregctl"), "reload"],
+                   {**control.bus.environment, "SYSTEMD_BUS_TIMEOUT": "1s"})
+    control.lab.keep(slow).spawn()
+    never(lambda: not slow.running, 2)
+    control.nsregd.resume()
+    assert slow.wait() == 0, slow.log()
+
+
 @pytest.mark.parametrize("form", ["table", "json"])
 def test_monitor(control, form):
     monitor = Process("nsregctl-monitor", control.lab.subdirectory("monitor"),
@@ -294,6 +305,57 @@ def test_tables_fit_a_terminal(control):
     assert max(len(line) for line in plain.splitlines()) <= 130 and "10.0.0.12" not in plain
 
 
+MANY = [f"192.168.0.{number}" for number in (123, 124, 125, 7, 201)] + ["fd00:1234:5678:9abc:def0:1234:5678:9abc"]
+WORDS = [["list"], ["show", f"refrigerator.{ZONE}"], ["zones"], ["upstreams"], ["reserved"], ["client"], ["status"]]
+
+
+@pytest.mark.parametrize("columns", [40, 80, 115, 200])
+@pytest.mark.parametrize("locale, ellipsis", [("C.UTF-8", "\u2026"), ("C", "...")])
+def test_nothing_is_cut_without_a_mark(lab, columns, locale, ellipsis):
+    """An address that is cut is another address."""
+    control = Control(lab)
+    control.claim("refrigerator", *MANY)
+    control.claim("x", MANY[0])
+    control.table("reserve", f"reserved.{ZONE}")
+    client = lab.nsregc("a-rather-long-host-name", zones=[ZONE], server=control.nsregd, interfaces=["none*"],
+                        extra_addresses=MANY, environment=control.bus.environment).start()
+    control.bus.wait_for("org.nsreg.Client1")
+    eventually(lambda: control.json("client")["client"][0]["state"] == "registered")
+    for words in WORDS:
+        piped = control.table(*words)
+        known = set(piped.split())
+        shown = on_a_terminal(control, columns, *words, NO_COLOR="1", LC_ALL=locale)
+        # Times go on; everything else that is shown is a whole word of what there is.
+        strange = {word for word in shown.split() if word not in known | {ellipsis} and not re.match(r"\d+(s|min)$", word)}
+        assert not strange, (words, shown)
+        assert ellipsis not in piped
+        for line in shown.splitlines():
+            # What is left out is marked, at the end of its cell.
+            if "refrigerator" in line and not set(MANY) <= set(line.split()) and words == ["list"]:
+                assert re.search(rf"192\.168\.0\.123( \S+)* {re.escape(ellipsis)} ", line), line
+        full = on_a_terminal(control, columns, "--full", *words, NO_COLOR="1", LC_ALL=locale)
+        assert ellipsis not in full and len(set(full.split())) >= len(known) - 8
+        if words[0] in ("list", "show", "client"):
+            assert set(MANY) <= set(full.split())
+            assert set(MANY) <= set(on_a_terminal(control, columns, "-l", *words, NO_COLOR="1", LC_ALL=locale).split())
+    assert client.term() == 0
+
+
+def test_a_pager_hides_nothing(control):
+    """The width is the terminal's, and colours are shown, though a pager stands between."""
+    control.claim("foo", *[f"10.0.0.{number}" for number in range(1, 13)])
+    pager = os.path.join(control.lab.subdirectory("pager"), "pager")
+    with open(pager, "w", encoding="ascii") as script:
+        script.write('#!/bin/sh\necho "LESS=$LESS"\nexec cat\n')
+    os.chmod(pager, 0o755)
+    shown = on_a_terminal(control, 130, "list", PAGER=pager, SYSTEMD_PAGER=pager, LC_ALL="C.UTF-8")
+    assert "\x1b[32m" in shown and "\u2026" in shown
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", shown)
+    assert max(len(line) for line in plain.splitlines()) <= 130
+    # Long lines are wrapped, not chopped.
+    assert re.search(r"^LESS=\w+$", plain, re.M) and "S" not in re.search(r"^LESS=(\w+)$", plain, re.M).group(1)
+
+
 def options_of(help_text):
     return set(re.findall(r"^ +(?:-\w,? )? *--([a-z-]+)", help_text, re.M))
 
@@ -335,6 +397,6 @@ def test_the_manual_knows_everything(lab):
     with open(os.path.join(os.environ["NSREG_SOURCE"], "man", "nsregctl.1"), encoding="ascii") as page:
         manual = page.read()
     options = options_of(shown)
-    assert options == set(re.findall(r"^\.It Fl -([a-z-]+)", manual, re.M)) and len(options) == 7
+    assert options == set(re.findall(r"^\.It Fl (?:\w , )?-([a-z-]+)", manual, re.M)) and len(options) == 8
     verbs = set(re.findall(r"^  ([a-z]+)", shown.split("Options:")[0], re.M))
     assert verbs == set(re.findall(r"^\.It Cm ([a-z]+)", manual, re.M)) and len(verbs) == 16

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The original daemon, as protocol.md tells of it, for tests that it is still served: it knows single records
-only, wants the KEY every time, echoes what it accepted, and has never heard of leases or EDE.
+only, wants the KEY every time, packs a request anew before it verifies it, echoes what it accepted, and has never
+heard of leases or EDE.
 
 Run as a program it listens, and writes what it holds as JSON to a file after every change."""
 
@@ -59,14 +60,20 @@ class Request:
             position += 4
         self.question_end = position
         self.sections = []
+        # Packed anew, without pointers: what is verified, whatever was received.
+        self.packed = bytearray(message[:position])
+        self.last_at = position
         for count in self.counts[1:]:
             section = []
             for _ in range(count):
                 start = position
                 name, position = read_name(message, position)
-                kind, rclass, ttl, length = struct.unpack("!HHIH", message[position:position + 10])
+                fixed = message[position:position + 10]
+                kind, rclass, ttl, length = struct.unpack("!HHIH", fixed)
                 position += 10
                 section.append((name, kind, rclass, ttl, message[position:position + length], start, position))
+                self.last_at = len(self.packed)
+                self.packed += wire_name(name) + fixed + message[position:position + length]
                 position += length
             self.sections.append(section)
 
@@ -124,7 +131,7 @@ class Daemon:
         return request.reply(NXDOMAIN)
 
     def verify(self, request, signature, key):
-        _, _, _, _, rdata, start, _ = signature
+        rdata = signature[4]
         signer, end = read_name(rdata, 18)
         public = key[4:]
         size = {13: 32, 14: 48}.get(key[3])
@@ -134,7 +141,7 @@ class Daemon:
         numbers = ec.EllipticCurvePublicNumbers(int.from_bytes(public[:size], "big"),
                                                 int.from_bytes(public[size:], "big"), curve)
         octets = rdata[end:]
-        body = bytearray(request.message[:start])
+        body = request.packed[:request.last_at]
         body[10:12] = struct.pack("!H", request.counts[3] - 1)
         try:
             numbers.public_key().verify(

@@ -3,13 +3,14 @@
 
 import json
 import os
+import socket
 
 import pytest
 
 from lab import eventually
 from lab.container import NOBODY
 
-from home import CONFIG, REGISTRY, ZONE, addresses, client, registrar
+from home import CONFIG, PORT, REGISTRY, ZONE, addresses, client, registrar
 
 OBJECT = "/org/nsreg/Registry1/name/printer_2ehome_2eexample"
 SCRIPT = os.path.join(os.environ.get("NSREG_SOURCE", ""), "units", "after-install.sh")
@@ -152,11 +153,41 @@ def test_the_bus_comes_late_and_goes(container):
     assert container.property("nsregd.service", "MainPID") == pid
 
 
-def test_a_call_on_the_bus_starts_the_registrar(container):
+# What a person types, a script calls, and a shell asks when somebody presses the tabulator key.
+LOOKS = [
+    ["nsregctl", "list"],
+    ["nsregctl", "show", f"printer.{ZONE}"],
+    ["nsregctl", "statistics"],
+    ["nsregctl", "status"],
+    ["bash", "-c", "source /usr/share/bash-completion/completions/nsregctl; COMP_WORDS=(nsregctl show p); COMP_CWORD=2;"
+                   " _nsregctl"],
+]
+CALL = ["busctl", "call", *REGISTRY[:2], "org.freedesktop.DBus.Properties", "Get", "ss", REGISTRY[2], "Version"]
+
+
+def test_nobody_starts_a_registrar_that_is_not_enabled(container):
+    container.write("/etc/nsregd/nsregd.yaml", CONFIG)
+    container.boot()
+    for words in [*LOOKS, CALL]:
+        container.run(*words, user=NOBODY, check=False)
+        container.run(*words, check=False)
+    for unit in ("nsregd.service", "nsregd.socket"):
+        assert container.property(unit, "ActiveState") == "inactive"
+        assert container.property(unit, "InactiveExitTimestamp") == ""
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", PORT), timeout=10)
+    done = container.run("nsregctl", "list", user=NOBODY, check=False)
+    assert done.returncode == 1 and "systemctl start nsregd.socket" in done.stderr
+
+
+def test_a_call_on_the_bus_starts_an_enabled_registrar(container):
     registrar(container)
-    assert not container.is_active("nsregd.service")
-    assert "0 names" in container.run("nsregctl", "list").stdout
+    for words in LOOKS:
+        container.run(*words, check=False)
+        assert not container.is_active("nsregd.service")
+    assert container.run(*CALL, user=NOBODY).stdout.startswith("v s ")
     assert container.is_active("nsregd.service")
+    assert "0 names" in container.run("nsregctl", "list").stdout
 
 
 def test_tsig_key_as_a_credential(container, lab):
@@ -172,6 +203,51 @@ def test_tsig_key_as_a_credential(container, lab):
     assert named.addresses(f"printer.{ZONE}") == {"10.0.0.1"}
     done = container.run("cat", "/run/credentials/nsregd.service/dns.key", user=NOBODY, check=False)
     assert done.returncode != 0
+
+
+def documented_credential():
+    """The drop-in that nsregd(8) shows, and the file it is about."""
+    with open(os.path.join(os.environ["NSREG_SOURCE"], "man", "nsregd.8"), encoding="ascii") as page:
+        text = page.read().split(".Pa /etc/systemd/system/nsregd.service.d/key.conf", 1)[1]
+    text = text.split(".Bd -literal -offset indent\n", 1)[1].split(".Ed", 1)[0]
+    return text, text.partition("LoadCredential=")[2].strip().partition(":")
+
+
+def test_reload_with_a_credential_has_a_verdict(container, lab):
+    """The daemon alone has the credential: whatever else reads the configuration finds it lacking."""
+    named = lab.named(ZONE).start()
+    upstream = named.upstream(ZONE)
+    for name in ("tsig-name", "tsig-secret", "tsig-algorithm"):
+        del upstream[name]
+    drop_in, (upstream["tsig-key-file"], _, path) = documented_credential()
+    container.write(path, named.key.bind_text(), 0o600)
+    container.drop_in("nsregd.service", drop_in, "key")
+    registrar(container, upstreams=[upstream])
+    container.systemctl("start", "nsregd.service")
+    pid = container.property("nsregd.service", "MainPID")
+
+    zone = {**CONFIG["zones"][ZONE], "upstreams": [upstream]}
+    container.write("/etc/nsregd/nsregd.yaml", {"zones": {ZONE: zone, "second.example": {}}})
+    container.systemctl("reload", "nsregd.service")
+    assert "2 zones" in container.property("nsregd.service", "StatusText")
+
+    container.write("/etc/nsregd/nsregd.yaml", {"zones": {ZONE: {**zone, "max-adr-ttl": "1h"}}})
+    done = container.run("systemctl", "reload", "nsregd.service", check=False)
+    assert done.returncode != 0
+    assert container.wait_journal("-u", "nsregd.service", "_COMM=nsregctl", "-g", "did you mean")
+    assert "2 zones" in container.property("nsregd.service", "StatusText")
+    assert container.property("nsregd.service", "MainPID") == pid
+    assert client().claim("printer", "10.0.0.1").rcode == "NOERROR"
+    assert named.addresses(f"printer.{ZONE}") == {"10.0.0.1"}
+
+
+def test_reload_is_for_whoever_may(container):
+    """The service's own user may, as the reload of its unit runs; others may not, whatever polkit is asked."""
+    registrar(container)
+    container.systemctl("start", "nsregd.service")
+    user = container.run("id", "-u", "nsregd").stdout.strip()
+    container.run("nsregctl", "reload", user=user)
+    assert container.run("nsregctl", "reload", user=NOBODY, check=False).returncode == 1
 
 
 def test_it_starts_after_a_power_cut(container):

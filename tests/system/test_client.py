@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """nsregc.service: two lines of configuration or none, its key as a credential, its end."""
 
+import json
 import os
 import signal
 
 import pytest
 
-from lab import eventually
+from lab import eventually, never
 from lab.container import NOBODY
 
 from home import CLIENT, ZONE, configure, eventually_is, network, no_network, registrar
@@ -132,6 +133,149 @@ def test_a_user_without_credentials_keeps_the_key_at_home(container):
         eventually_is("tablet", {"10.0.0.5"})
     key = os.stat(container.path("/home/state/nsregc.private"))
     assert key.st_mode & 0o777 == 0o600 and key.st_uid == NOBODY
+
+
+def owner(container, label="laptop"):
+    """The fingerprint of the key that has the name; None while nobody has it."""
+    done = container.run("nsregctl", "--json=short", "show", f"{label}.{ZONE}", check=False)
+    return json.loads(done.stdout)["key_fingerprint"] if done.returncode == 0 else None
+
+
+def by_hand(container, *words, **options):
+    """In an empty directory that is checked to stay so."""
+    container.run("mkdir", "-p", "/srv/elsewhere")
+    done = container.run("env", "-C", "/srv/elsewhere", "nsregc", *words, **options)
+    assert os.listdir(container.path("/srv/elsewhere")) == []
+    return done
+
+
+def test_by_hand_the_service_is_asked(container):
+    with_client(container)
+    mine = fingerprint(container)
+    by_hand(container, "--once")
+    by_hand(container, "--once", "--server", "127.0.0.1@8053")
+    for words in (["--name", "other"], ["elsewhere.example"], ["--tcp"], ["-c", "/root/other.yaml"]):
+        container.write("/root/other.yaml", f"{TWO_LINES}addr-ttl: 2h\n")
+        done = by_hand(container, "--once", *words, check=False)
+        assert done.returncode == 2 and "nsregc.service runs" in done.stderr and len(done.stderr.splitlines()) == 1
+        assert {"--name": "other", "--tcp": "dns-tcp: true", "-c": "addr-ttl: 2h"}.get(words[0], "") in done.stderr
+    done = by_hand(container, check=False)
+    assert done.returncode == 1 and "nsregctl client" in done.stderr
+    by_hand(container, "--release")
+    assert owner(container) is None
+    by_hand(container, "--once")
+    assert owner(container) == mine == fingerprint(container)
+    eventually_is("laptop", {"10.0.0.5"})
+    # Somebody else has the name: the answer is the registrar's.
+    container.run("nsregctl", "revoke", "--block", f"laptop.{ZONE}")
+    done = by_hand(container, "--once", check=False)
+    assert done.returncode == 1 and "laptop.home.example" in done.stderr, done.stderr
+    done = container.run("nsregc", "--once", user=NOBODY, check=False)
+    assert done.returncode == 1
+
+
+def test_by_hand_without_the_service_it_is_the_same_device(container):
+    with_client(container)
+    mine = fingerprint(container)
+    container.systemctl("stop", "nsregc.service")
+    by_hand(container, "--once")
+    eventually_is("laptop", {"10.0.0.5"})
+    assert owner(container) == mine
+    assert {os.stat(container.path("/var/lib/nsregc", name)).st_uid for name in
+            os.listdir(container.path("/var/lib/nsregc"))} == {os.stat(container.path("/var/lib/nsregc")).st_uid} != {0}
+    container.systemctl("start", "nsregc.service")
+    # What was noted by hand the service takes away.
+    eventually(lambda: "registered" in container.property("nsregc.service", "StatusText"))
+    container.systemctl("stop", "nsregc.service")
+    eventually_is("laptop", set())
+    done = by_hand(container, "--generate-key", check=False)
+    assert done.returncode == 1 and SEALED in done.stderr
+    by_hand(container, "--release")
+    assert owner(container) is None
+
+
+def test_by_hand_before_there_is_a_service(container):
+    """A key is made as the service makes it, and is the service's from then on; it is in the clear nowhere."""
+    container.write("/etc/hostname", "laptop\n")
+    container.write("/etc/nsregc/nsregc.yaml", TWO_LINES)
+    registrar(container)
+    by_hand(container, "--once")
+    mine = owner(container)
+    done = container.run("grep", "-rl", "Private-key-format", "/etc", "/var/lib/nsregc", "/var/tmp",
+                         "/srv", check=False)
+    assert done.stdout == ""
+    container.systemctl("enable", "--now", "nsregc.service")
+    eventually(lambda: "registered" in container.property("nsregc.service", "StatusText"))
+    assert fingerprint(container) == mine == owner(container)
+
+
+def test_a_sealed_key_that_cannot_be_opened_is_not_made_up_for(container):
+    container.write("/etc/hostname", "laptop\n")
+    container.write("/etc/nsregc/nsregc.yaml", TWO_LINES)
+    container.write(SEALED, "rubbish", 0o600)
+    registrar(container)
+    done = by_hand(container, "--once", check=False)
+    assert done.returncode == 1 and SEALED in done.stderr
+    assert owner(container) is None and container.read(SEALED) == "rubbish"
+
+
+def test_one_who_works_holds_the_lock(container):
+    """Also where there is no bus to see each other on."""
+    with_client(container)
+    container.systemctl("mask", "--runtime", "--now", "dbus.service", "dbus.socket")
+    done = by_hand(container, "--release", check=False)
+    assert done.returncode == 1 and "/var/lib/nsregc/lock" in done.stderr
+    eventually_is("laptop", {"10.0.0.5"})
+    # A service waits for whoever has it.
+    container.systemctl("stop", "nsregc.service")
+    wait = "until [ -e /srv/end ]; do sleep 0.05; done"
+    with container.spawn("flock", "/var/lib/nsregc/lock", "sh", "-c", wait) as holder:
+        eventually(lambda: container.run("flock", "-n", "/var/lib/nsregc/lock", "true", check=False).returncode)
+        container.systemctl("start", "--no-block", "nsregc.service")
+        eventually(lambda: container.main_pid("nsregc.service"))
+        never(lambda: container.is_active("nsregc.service"), 1)
+        container.write("/srv/end", "")
+        holder.wait(30)
+    eventually(lambda: container.is_active("nsregc.service"))
+
+
+def test_a_user_has_a_key_of_his_own(container):
+    with_client(container)
+    container.run("install", "-d", "-o", NOBODY, "-g", NOBODY, "/srv/home")
+    container.write("/srv/nsregc.yaml", f"{TWO_LINES}name: tablet\n")
+    for _ in range(2):
+        by_hand(container, "-c", "/srv/nsregc.yaml", "--once", user=NOBODY, check=False)
+        container.run("env", "-C", "/srv/elsewhere", "HOME=/srv/home", "nsregc", "-c", "/srv/nsregc.yaml", "--once",
+                      user=NOBODY)
+        assert owner(container, "tablet") not in (None, fingerprint(container))
+    key = os.stat(container.path("/srv/home/.local/state/nsregc/nsregc.private"))
+    assert key.st_mode & 0o777 == 0o600 and key.st_uid == NOBODY
+
+
+def test_configured_paths_go_before_the_credential(container):
+    container.write("/etc/hostname", "laptop\n")
+    container.write("/etc/nsregc/nsregc.yaml", f"{TWO_LINES}private-key-file: mine.private\nkey-file: mine.key\n")
+    registrar(container)
+    by_hand(container, "--once")
+    mine = owner(container)
+    assert "Private-key-format" in container.read("/etc/nsregc/mine.private")
+    assert not os.path.exists(container.path(SEALED))
+    container.systemctl("enable", "--now", "nsregc.service")
+    eventually(lambda: "registered" in container.property("nsregc.service", "StatusText"))
+    assert fingerprint(container) == mine == owner(container)
+
+
+def test_the_key_of_an_original_becomes_the_services(container):
+    container.write("/etc/hostname", "laptop\n")
+    container.write("/etc/nsregc/nsregc.yaml", TWO_LINES)
+    registrar(container)
+    container.write("/etc/nsregc/nsregc.private", container.run("nsregc", "--generate-key", "--print").stdout, 0o600)
+    container.run("env", "STATE_DIRECTORY=/srv", "nsregc", "--once")
+    mine = owner(container)
+    assert not os.path.exists(container.path("/srv/nsregc.private"))
+    container.systemctl("enable", "--now", "nsregc.service")
+    eventually(lambda: "registered" in container.property("nsregc.service", "StatusText"))
+    assert fingerprint(container) == mine == owner(container)
 
 
 def test_stop_is_bounded_when_the_registrar_hangs(container):

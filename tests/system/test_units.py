@@ -22,10 +22,12 @@ def test_units_are_sound(container):
     assert done.returncode == 0 and done.stdout + done.stderr == ""
 
 
-@pytest.mark.parametrize("unit", SERVICES)
-def test_exposure_is_small(container, unit):
+# In tenths. nsregd asks the kernel whether the clock is synchronised: the one call that tells is marked three times,
+# as @clock, as @privileged and for the ProtectClock= that it excludes.
+@pytest.mark.parametrize("unit, threshold", [("nsregd.service", 14), ("nsregc.service", 11)])
+def test_exposure_is_small(container, unit, threshold):
     container.boot()
-    done = container.run("systemd-analyze", "security", "--offline=yes", "--threshold=11", unit, check=False)
+    done = container.run("systemd-analyze", "security", "--offline=yes", f"--threshold={threshold}", unit, check=False)
     assert done.returncode == 0, done.stdout[-600:] + done.stderr
 
 
@@ -34,6 +36,51 @@ def test_exposure_of_the_key_maker(container):
     done = container.run("systemd-analyze", "security", "--offline=yes", "--threshold=30", "nsregc-keygen.service",
                          check=False)
     assert done.returncode == 0, done.stdout[-600:] + done.stderr
+
+
+# As nsregd asks the kernel whether the clock is synchronised: modes is 0, nothing is set.
+CLOCK = """
+import ctypes
+timex = ctypes.create_string_buffer(4096)
+print("clock state", ctypes.CDLL(None, use_errno=True).adjtimex(timex), "errno", ctypes.get_errno())
+"""
+
+
+@pytest.mark.parametrize("unit", SERVICES)
+def test_the_boot_id_is_passed(container, unit):
+    """/proc as the units see it has none, and then every boot looks like the last one."""
+    registrar(container)
+    container.systemctl("start", unit)
+    with open(f"/proc/{container.main_pid(unit)}/environ", encoding="utf-8") as file:
+        environment = dict(entry.split("=", 1) for entry in file.read().split("\0") if entry)
+    boot_id = container.run("cat", "/proc/sys/kernel/random/boot_id").stdout.strip().replace("-", "")
+    assert environment.get("NSREG_BOOT_ID") == boot_id
+
+
+def test_the_registrar_can_ask_about_the_clock(container):
+    container.write("/usr/local/lib/clock.py", CLOCK)
+    container.drop_in("nsregd.service", "[Service]\nExecStartPre=/usr/bin/python3 /usr/local/lib/clock.py\n")
+    container.boot("--system-call-filter=adjtimex clock_adjtime")
+    container.systemctl("start", "nsregd.service")
+    entry, = container.wait_journal("-u", "nsregd.service", "-g", "clock state")
+    assert int(entry["MESSAGE"].split()[2]) >= 0, entry["MESSAGE"]
+
+
+@pytest.mark.parametrize("unit", SERVICES)
+def test_readiness_is_told_in_one_way(container, unit):
+    container.boot()
+    assert container.property(unit, "Type") == "notify"
+
+
+def test_the_socket_brings_its_service_to_every_boot(container):
+    registrar(container)
+    assert container.systemctl("is-enabled", "nsregd.service").strip() == "enabled"
+    assert not container.is_active("nsregd.service")
+    container.off()
+    container.boot()
+    assert container.is_active("nsregd.service")
+    container.systemctl("disable", "nsregd.socket")
+    assert container.run("systemctl", "is-enabled", "nsregd.service", check=False).stdout.strip() == "disabled"
 
 
 def test_preset(container):
@@ -156,6 +203,80 @@ def test_broken_configuration_does_not_cost_the_socket(container):
     container.write("/etc/nsregd/nsregd.yaml", CONFIG)
     assert client().claim("printer", "10.0.0.1").rcode == "NOERROR"
     assert container.is_active("nsregd.service")
+
+
+def readable(container, path):
+    return container.run("setpriv", "--reuid=nsregd", "--regid=nsregd", "--init-groups", "cat", path,
+                         check=False).returncode == 0
+
+
+def test_what_root_can_read_and_the_service_cannot(container):
+    upstream = {"type": "nsupdate", "hostname": "127.0.0.1", "zone": "home.example", "tsig-key-file":
+                "/etc/nsregd/keys/dns.key"}
+    key = 'key "k" { algorithm hmac-sha256; secret "bm90IGEgc2VjcmV0IGF0IGFsbA=="; };\n'
+    container.write("/etc/nsregd/nsregd.yaml", {"zones": {"home.example": {"upstreams": [upstream]}}})
+    container.write("/etc/nsregd/keys/dns.key", key, 0o600)
+    os.chmod(container.path("/etc/nsregd/keys"), 0o700)
+    os.chmod(container.path("/etc/nsregd/nsregd.yaml"), 0o600)
+    container.boot()
+
+    # Each complaint says what to type; typing it is all that it takes.
+    obstacles = []
+    for _ in range(10):
+        done = container.run("nsregd", "--check-config", check=False)
+        if done.returncode == 0:
+            break
+        assert done.returncode == 1
+        for line in done.stderr.splitlines():
+            told, _, typed = line.rpartition(" Type: ")
+            assert "user nsregd cannot read" in told, line
+            obstacles.append(typed.split()[2])
+            container.run("sh", "-c", typed)
+    assert done.returncode == 0 and done.stderr == ""
+    assert sorted(set(obstacles)) == ["/etc/nsregd/keys", "/etc/nsregd/keys/dns.key", "/etc/nsregd/nsregd.yaml"]
+    assert readable(container, "/etc/nsregd/keys/dns.key")
+    container.systemctl("start", "nsregd.service")
+
+    # Out of sight of the service, whoever may read it.
+    upstream["tsig-key-file"] = "/home/dns.key"
+    container.write("/home/dns.key", key, 0o644)
+    container.write("/etc/nsregd/nsregd.yaml", {"zones": {"home.example": {"upstreams": [upstream]}}})
+    done = container.run("nsregd", "--check-config", check=False)
+    assert done.returncode == 1 and "/home/dns.key" in done.stderr
+    # A way through a symbolic link, a closed drop-in directory.
+    container.run("sh", "-c", "mv /home/dns.key /etc/nsregd && mkdir -m 700 /etc/closed &&"
+                  " mv /etc/nsregd/dns.key /etc/closed && ln -s /etc/closed/dns.key /etc/nsregd/dns.key")
+    upstream["tsig-key-file"] = "/etc/nsregd/dns.key"
+    container.write("/etc/nsregd/nsregd.yaml", {"zones": {"home.example": {"upstreams": [upstream]}}})
+    done = container.run("nsregd", "--check-config", check=False)
+    assert done.returncode == 1 and "chgrp nsregd /etc/closed &&" in done.stderr
+    container.run("sh", "-c", "chgrp bind /etc/closed && chmod 750 /etc/closed")
+    done = container.run("nsregd", "--check-config", check=False)
+    typed = done.stderr.strip().rpartition(" Type: ")[2]
+    assert typed == "usermod -a -G bind nsregd"
+    container.run("sh", "-c", typed)
+    assert container.run("nsregd", "--check-config").stderr == ""
+    container.run("mkdir", "-m", "700", "/etc/nsregd/nsregd.yaml.d")
+    done = container.run("nsregd", "--check-config", check=False)
+    assert done.returncode == 1 and "nsregd.yaml.d" in done.stderr
+
+
+def test_the_check_without_the_services_user(container):
+    container.write("/etc/nsregd/nsregd.yaml", CONFIG, 0o600)
+    for path in ("/etc/passwd", "/etc/group"):
+        container.write(path, "".join(line for line in container.read(path).splitlines(True)
+                                      if not line.startswith("nsregd:")))
+    container.write("/usr/lib/sysusers.d/nsreg.conf", "")
+    container.boot()
+    done = container.run("nsregd", "--check-config")
+    assert "no user nsregd" in done.stderr and len(done.stderr.splitlines()) == 1
+
+
+def test_its_directory_is_for_the_service_to_read(container):
+    container.write("/etc/nsregd/tsig.key", "", 0o600)
+    container.boot()
+    assert container.run("stat", "-c", "%a %U %G", "/etc/nsregd").stdout.strip() == "750 root nsregd"
+    assert container.run("stat", "-c", "%a %U %G", "/etc/nsregd/tsig.key").stdout.strip() == "640 root nsregd"
 
 
 def test_without_any_configuration(container):

@@ -86,6 +86,36 @@ static void expect_update(const struct dns_message *message, size_t n, const uin
         }
 }
 
+static bool name_is_plain(const uint8_t *at)
+{
+        while (*at > 0 && *at < 0x40)
+                at += 1 + *at;
+        return *at == 0;
+}
+
+/* A server that packs what it has read before it verifies has the octets of a message without pointers. */
+static void test_no_name_is_compressed(void **state)
+{
+        static const enum update_kind kinds[] = { UPDATE_SET, UPDATE_WITHDRAW, UPDATE_RELEASE };
+        struct update update = usual();
+        uint8_t buffer[UPDATE_SIZE_MAX];
+        struct dns_message message;
+
+        for (size_t i = 0; i < ELEMENTSOF(kinds); i++) {
+                size_t n = 0;
+
+                update.kind = kinds[i];
+                update.by_rrset = i > 0;
+                build(&update, buffer, &message);
+                assert_true(name_is_plain(buffer + DNS_HEADER_SIZE));
+                for (enum dns_section s = DNS_SECTION_ANSWER; s < _DNS_SECTIONS; s++)
+                        n += message.counts[s];
+                assert_true(n >= 3);
+                for (size_t j = 0; j < n; j++)
+                        assert_true(name_is_plain(buffer + message.rrs[j].owner));
+        }
+}
+
 static void test_form_for_everybody(void **state)
 {
         struct update update = usual();
@@ -309,6 +339,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 TEST(test_form_for_everybody),
+                TEST(test_no_name_is_compressed),
                 TEST(test_by_rrset),
                 TEST(test_withdraw_and_release),
                 TEST(test_an_address_near_its_end_has_no_ttl_0),

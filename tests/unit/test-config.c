@@ -738,6 +738,41 @@ static void test_drop_ins_beside_the_file(void **state)
         assert_null(error.warnings);
 }
 
+/* What relative paths are beside: the file, whatever lies in the directory of drop-ins. */
+static void test_directory_of_the_file(void **state)
+{
+        struct tree *tree = *state;
+        _cleanup_(config_error_clear) struct config_error error = CONFIG_ERROR_INIT;
+        _cleanup_free_ char *path = path_join(tree->root, "nsregc.yaml");
+
+        for (unsigned drop_ins = 0; drop_ins < 2; drop_ins++) {
+                _cleanup_(nsregc_config_freep) struct nsregc_config *config = NULL;
+
+                write_in(tree, "nsregc.yaml", "name: box\n", 0644);
+                if (drop_ins)
+                        write_in(tree, "nsregc.yaml.d/a.yaml", "key-ttl: 1h\n", 0644);
+                assert_return_code(nsregc_config_load(path, &config, &error), 0);
+                assert_string_equal(config->directory, tree->root);
+        }
+}
+
+/* The files of nsregd.yaml are known, for whoever checks that they can be read. */
+static void test_files_are_known(void **state)
+{
+        struct tree *tree = *state;
+        _cleanup_(config_error_clear) struct config_error error = CONFIG_ERROR_INIT;
+        _cleanup_(nsregd_config_freep) struct nsregd_config *config = NULL;
+        _cleanup_free_ char *path = path_join(tree->root, "nsregd.yaml"), *drop_in = NULL;
+
+        write_in(tree, "nsregd.yaml", "listen-port: 1\n", 0644);
+        write_in(tree, "nsregd.yaml.d/a.yaml", "listen-port: 2\n", 0644);
+        assert_return_code(nsregd_config_load(path, &config, &error), 0);
+        assert_int_equal(config->files.n_items, 2);
+        drop_in = path_join(tree->root, "nsregd.yaml.d/a.yaml");
+        assert_string_equal(config->files.items[0], drop_in);
+        assert_string_equal(config->files.items[1], path);
+}
+
 /* An empty value in a drop-in takes the setting back to its default. */
 static void test_drop_in_takes_back(void **state)
 {
@@ -954,6 +989,8 @@ int main(void)
                 cmocka_unit_test(test_original_files_are_taken),
                 cmocka_unit_test(test_nsregc_values),
                 cmocka_unit_test_setup_teardown(test_drop_ins_beside_the_file, make_tree, remove_tree),
+                cmocka_unit_test_setup_teardown(test_directory_of_the_file, make_tree, remove_tree),
+                cmocka_unit_test_setup_teardown(test_files_are_known, make_tree, remove_tree),
                 cmocka_unit_test_setup_teardown(test_drop_in_takes_back, make_tree, remove_tree),
                 cmocka_unit_test_setup_teardown(test_error_in_a_drop_in, make_tree, remove_tree),
                 cmocka_unit_test_setup_teardown(test_missing_files, make_tree, remove_tree),

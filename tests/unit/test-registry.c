@@ -45,6 +45,7 @@ static struct dns_name name_of(const char *text)
 
 static void set_up(struct lab *lab)
 {
+        static const char *const reverse[] = { "in-addr.arpa.", "ip6.arpa." };
         struct dns_name zone = name_of("d.example."), other = name_of("e.example.");
 
         memset(lab, 0, sizeof(*lab));
@@ -52,6 +53,12 @@ static void set_up(struct lab *lab)
         zone_policy_init(&lab->other_policy, &other);
         assert_int_equal(zone_policy_complete(&lab->policy), 0);
         assert_int_equal(zone_policy_complete(&lab->other_policy), 0);
+        for (size_t i = 0; i < ELEMENTSOF(reverse); i++) {
+                struct dns_name name = name_of(reverse[i]);
+
+                assert_int_equal(name_list_add(&lab->policy.reverse_zones, &name), 0);
+                assert_int_equal(name_list_add(&lab->other_policy.reverse_zones, &name), 0);
+        }
         lab->registry = registry_new();
         assert_non_null(lab->registry);
         lab->zone = registry_add_zone(lab->registry, &lab->policy);
@@ -779,6 +786,14 @@ static void test_release_repeated(void **state)
         tear_down(&lab);
 }
 
+/* As after a change of the zone's policy. */
+static void reindex(struct registry_zone *zone)
+{
+        for (struct name_entry *entry = registry_after(zone, ""); entry;
+             entry = registry_after(zone, entry->label))
+                registry_reindex(entry);
+}
+
 static struct name_entry *owner_of(const struct lab *lab, const char *address)
 {
         struct address parsed = parse(address);
@@ -832,10 +847,18 @@ static void test_who_gets_the_pointer(void **state)
 
         /* ptr-policy source: only what was proven. */
         lab.policy.ptr_policy = PTR_POLICY_SOURCE;
+        reindex(lab.zone);
         assert_null(owner_of(&lab, "10.0.0.9"));
         claim_from(&lab, "fourth", 4, "10.0.0.7", "10.0.0.7");
         assert_string_equal(owner_of(&lab, "10.0.0.7")->label, "fourth");
         lab.policy.ptr_policy = PTR_POLICY_ALLOWED_NETS;
+        reindex(lab.zone);
+        /* Where the zone has no reverse zone for it, an address has no PTR, whoever it is proven by. */
+        lab.policy.reverse_zones.n_items = 0;
+        reindex(lab.zone);
+        assert_null(owner_of(&lab, "10.0.0.7"));
+        lab.policy.reverse_zones.n_items = 2;
+        reindex(lab.zone);
 
         {
                 struct prefix inside, outside;

@@ -144,6 +144,43 @@ static void test_directory_ensure(void **state)
         assert_int_equal(rmdir(directory), 0);
 }
 
+static void test_directory_ensure_all(void **state)
+{
+        char *directory = temporary_directory();
+        _cleanup_free_ char *a = path_join(directory, "a"), *b = path_join(a, "b"), *c = path_join(b, "c"),
+                            *file = path_join(c, "f"), *beyond = path_join(file, "x");
+        struct stat st;
+
+        assert_int_equal(directory_ensure_all(c, 0700), 0);
+        assert_int_equal(directory_ensure_all(c, 0700), 0);
+        assert_int_equal(stat(b, &st), 0);
+        assert_int_equal(st.st_mode & 07777, 0700);
+        assert_int_equal(file_write_atomic(file, "", 0, 0600), 0);
+        assert_int_equal(directory_ensure_all(beyond, 0700), -ENOTDIR);
+
+        assert_int_equal(unlink(file), 0);
+        assert_int_equal(rmdir(c), 0);
+        assert_int_equal(rmdir(b), 0);
+        assert_int_equal(rmdir(a), 0);
+        assert_int_equal(rmdir(directory), 0);
+}
+
+static void test_path_parent(void **state)
+{
+        static const char *const pairs[][2] = {
+                { "/etc/x.yaml", "/etc" },
+                { "/x", "/" },
+                { "x", "." },
+                { "d/x", "d" },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(pairs); i++) {
+                _cleanup_free_ char *parent = path_parent(pairs[i][0]);
+
+                assert_string_equal(parent, pairs[i][1]);
+        }
+}
+
 static void test_path_join(void **state)
 {
         _cleanup_free_ char *a = path_join("/run", "x"), *b = path_join("/", "x");
@@ -311,6 +348,8 @@ int main(void)
                 cmocka_unit_test(test_file_larger_than_a_step),
                 cmocka_unit_test(test_failed_write_keeps_the_old_file),
                 cmocka_unit_test(test_directory_ensure),
+                cmocka_unit_test(test_directory_ensure_all),
+                cmocka_unit_test(test_path_parent),
                 cmocka_unit_test(test_path_join),
                 cmocka_unit_test(test_heap),
                 cmocka_unit_test(test_heap_reserve_and_clear),

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include <bsd/sys/queue.h>
+
+#include "nsregd/announce.h"
+#include "nsregd/change.h"
+#include "nsregd/context.h"
+#include "nsregd/undo.h"
+#include "nsregd/zones.h"
+
+#define BLOCK_MIN_SEC 600
+#define BLOCK_MAX_SEC 86400
+
+struct undo {
+        LIST_ENTRY(undo) undos;
+        struct undos *owner;
+        struct change change;
+        uint32_t generation; /* of the state that was refused */
+        char reason[];
+};
+
+struct undos {
+        struct context *context;
+        LIST_HEAD(, undo) list;
+};
+
+static void undo_free(struct undo *undo)
+{
+        change_clear(&undo->change);
+        LIST_REMOVE(undo, undos);
+        free(undo);
+}
+
+static struct name_state *undo_state(const struct name_state *state, const char *reason,
+                                     const struct registry_time *now)
+{
+        struct name_state *after = name_state_copy(state);
+
+        if (!after)
+                return NULL;
+        if (state->provisional == PROVISIONAL_CLAIM)
+                registry_free_name(after, now);
+        else
+                while (after->n_records > 0)
+                        name_state_remove(after, &after->records[0]);
+        after->provisional = PROVISIONAL_NO;
+        after->blocked_sec = CLAMP(state->blocked_sec * 2, (uint32_t) BLOCK_MIN_SEC,
+                                   (uint32_t) BLOCK_MAX_SEC);
+        after->blocked_until_usec = now->lease_usec + after->blocked_sec * USEC_PER_SEC;
+        free(after->blocked_reason);
+        /* Without memory the reason that is told is a general one. */
+        after->blocked_reason = strdup(reason);
+        return after;
+}
+
+static struct served_zone *undo_zone(const struct undos *undos, const struct dns_name *name)
+{
+        struct dns_name zone_name;
+
+        if (dns_name_parent(name, &zone_name) < 0)
+                return NULL;
+        return zones_serving(undos->context->zones, &zone_name);
+}
+
+static void undo_on_done(struct change *change, int error)
+{
+        struct undo *undo = container_of(change, struct undo, change);
+
+        /* What could not be undone is still refused there: the upstream says so again when it is looked at.
+         */
+        if (error < 0)
+                announce_not_stored(undo->owner->context->announcer, &change->lock.name, error);
+        undo_free(undo);
+}
+
+static void undo_on_lock(struct name_lock *lock)
+{
+        struct undo *undo = container_of(change_of(lock), struct undo, change);
+        struct context *context = undo->owner->context;
+        struct served_zone *served = undo_zone(undo->owner, &lock->name);
+        struct name_entry *entry = served ? registry_find(served->zone, &lock->name) : NULL;
+        struct registry_time now = context_time(context);
+        struct name_state *after;
+
+        if (!entry || entry->generation != undo->generation || entry->state->provisional == PROVISIONAL_NO) {
+                undo_free(undo);
+                return;
+        }
+        after = undo_state(entry->state, undo->reason, &now);
+        if (!after || change_commit(&undo->change, served, after, undo_on_done) < 0) {
+                announce_not_stored(context->announcer, &lock->name, -ENOMEM);
+                undo_free(undo);
+        }
+}
+
+void undo_begin(struct undos *undos, const struct dns_name *name, const char *reason)
+{
+        struct served_zone *served = undo_zone(undos, name);
+        struct name_entry *entry = served ? registry_find(served->zone, name) : NULL;
+        struct undo *undo;
+
+        if (!entry || entry->state->provisional == PROVISIONAL_NO)
+                return;
+        undo = calloc(1, sizeof(*undo) + strlen(reason) + 1);
+        if (!undo) {
+                announce_not_stored(undos->context->announcer, name, -ENOMEM);
+                return;
+        }
+        undo->owner = undos;
+        undo->generation = entry->generation;
+        strcpy(undo->reason, reason);
+        LIST_INSERT_HEAD(&undos->list, undo, undos);
+        /* Work of our own always finds a place. */
+        if (change_lock(undos->context->changes, &undo->change, name, undo_on_lock) > 0)
+                undo_on_lock(&undo->change.lock);
+}
+
+int undos_new(struct context *context, struct undos **ret)
+{
+        struct undos *undos = calloc(1, sizeof(*undos));
+
+        if (!undos)
+                return -ENOMEM;
+        undos->context = context;
+        LIST_INIT(&undos->list);
+        *ret = undos;
+        return 0;
+}
+
+struct undos *undos_free(struct undos *undos)
+{
+        if (!undos)
+                return NULL;
+        while (!LIST_EMPTY(&undos->list))
+                undo_free(LIST_FIRST(&undos->list));
+        free(undos);
+        return NULL;
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* What an upstream will not have is undone: a first claim altogether, else the records that were added to a
+ * name without any. The name is blocked for a while, twice as long each time, so that trying again costs no
+ * upstream anything. */
+
+#include "registry/registry.h"
+#include "util/macro.h"
+
+struct context;
+struct undos;
+
+int undos_new(struct context *context, struct undos **ret); /* 0 or -errno */
+struct undos *undos_free(struct undos *undos);
+DEFINE_CLEANUP(struct undos *, undos_free)
+
+/* An upstream has foreign data at this name. What is there when the name's turn has come is judged anew: only
+ * the state that was refused is undone. */
+void undo_begin(struct undos *undos, const struct dns_name *name, const char *reason);
