@@ -12,12 +12,13 @@
 #include "registry/quota.h"
 #include "registry/registry.h"
 #include "store/store.h"
+#include "store/write-back.h"
 
 struct administration;
 struct announcer;
 struct bus;
 struct changes;
-struct hold;
+struct clock_watch;
 struct journal;
 struct keycache;
 struct lease_ends;
@@ -32,7 +33,6 @@ struct stop;
 struct stream_set;
 struct udp_server;
 struct undos;
-struct write_back;
 struct zones;
 
 /* Counted since the start; for people. */
@@ -68,7 +68,7 @@ struct context {
         struct changes *changes;
         struct lease_ends *lease_ends;
         struct undos *undos;
-        struct hold *hold;
+        struct clock_watch *clock_watch;
         struct keycache *keycache;
         struct announcer *announcer;
         struct journal *journal;

@@ -3,8 +3,8 @@
 #include <bsd/sys/queue.h>
 
 #include "nsregd/change.h"
+#include "nsregd/clock-watch.h"
 #include "nsregd/context.h"
-#include "nsregd/hold.h"
 #include "nsregd/lease-end.h"
 #include "nsregd/zones.h"
 #include "util/time.h"
@@ -118,7 +118,7 @@ static int on_deadline(sd_event_source *source, uint64_t usec, void *userdata)
         usec_t now_usec = context_time(context).lease_usec;
         struct name_entry *entry;
 
-        hold_look(context->hold);
+        clock_watch_look(context->clock_watch);
         for (unsigned i = 0; i < DUE_PER_TURN && ends->n_under_way < UNDER_WAY_MAX; i++) {
                 entry = registry_next_due(context->registry, now_usec);
                 if (!entry)

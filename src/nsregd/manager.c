@@ -8,8 +8,8 @@
 #include "nsregd/announce.h"
 #include "nsregd/bus.h"
 #include "nsregd/change.h"
+#include "nsregd/clock-watch.h"
 #include "nsregd/context.h"
-#include "nsregd/hold.h"
 #include "nsregd/import.h"
 #include "nsregd/journal.h"
 #include "nsregd/keycache.h"
@@ -26,7 +26,6 @@
 #include "nsregd/stop.h"
 #include "nsregd/undo.h"
 #include "nsregd/zones.h"
-#include "store/write-back.h"
 #include "upstream/publisher.h"
 #include "util/file.h"
 #include "util/log.h"
@@ -157,6 +156,8 @@ static int make_parts(struct context *context)
         if (r >= 0)
                 r = rows_new(context, &context->rows);
         if (r >= 0)
+                r = clock_watch_new(context, &context->clock_watch);
+        if (r >= 0)
                 r = reload_new(context, &context->reload);
         if (r >= 0)
                 r = stop_new(context, &context->stop);
@@ -209,8 +210,7 @@ static int open_store(struct context *context)
                 r = store_open(context->event, directory, getenv("RUNTIME_DIRECTORY"), &context->store, &why);
         if (r == -ENODATA)
                 log_error("This machine's boot id is not known: /proc/sys/kernel/random/boot_id cannot be "
-                          "read. "
-                          "Where a service must not see it, its unit passes it: "
+                          "read. Where a service must not see it, its unit passes it: "
                           "Environment=NSREG_BOOT_ID=%%b.");
         else if (r == -EBUSY)
                 log_error("The database %s/registry.db is in use: another nsregd runs on it.", directory);
@@ -250,10 +250,10 @@ static int begin(struct context *context)
         if (!context->write_back)
                 return -ENOMEM;
         publisher_load_done(context->publisher);
-        hold_begin(context->hold);
         r = import_directory(context->registry, context->store, context->config->data_dir);
         if (r < 0)
                 return r;
+        clock_watch_begin(context->clock_watch);
         r = lease_ends_new(context, &context->lease_ends);
         if (r < 0)
                 return r;
@@ -274,9 +274,6 @@ static int set_up(struct context *context)
         r = open_store(context);
         if (r < 0)
                 return r;
-        context->hold = hold_new(context);
-        if (!context->hold)
-                return -ENOMEM;
         r = make_zones(context);
         if (r < 0)
                 return r;
@@ -324,6 +321,7 @@ struct manager *manager_free(struct manager *manager)
         undos_free(context->undos);
         lease_ends_free(context->lease_ends);
         reload_free(context->reload);
+        write_back_free(context->write_back);
         rows_free(context->rows);
         changes_free(context->changes);
         name_locks_free(context->locks);
@@ -333,8 +331,7 @@ struct manager *manager_free(struct manager *manager)
         stream_set_free(context->streams);
         udp_server_free(context->datagrams);
         stop_free(context->stop);
-        write_back_free(context->write_back);
-        hold_free(context->hold);
+        clock_watch_free(context->clock_watch);
         store_free(context->store);
         journal_free(context->journal);
         announcer_free(context->announcer);

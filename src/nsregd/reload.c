@@ -280,6 +280,10 @@ static void reload_on_quiet(void *userdata)
                 if (!served->leaving)
                         continue;
                 publisher_forget_zone(context->publisher, served->zone);
+                /* What its leases came to counts when it comes back. */
+                if (write_back_zone(context->write_back, served->zone) < 0)
+                        log_warning("Out of memory: leases refreshed of late in a zone that is served no "
+                                    "more are not stored.");
                 zones_remove(context->zones, served);
         }
         reload_finish(reload, 0, NULL);

@@ -6,8 +6,8 @@
 #include "net/udp.h"
 #include "nsregd/announce.h"
 #include "nsregd/change.h"
+#include "nsregd/clock-watch.h"
 #include "nsregd/context.h"
-#include "nsregd/hold.h"
 #include "nsregd/keycache.h"
 #include "nsregd/query.h"
 #include "nsregd/reply.h"
@@ -58,13 +58,13 @@ struct request {
         bool waiting;               /* has a place among those of its source that wait */
         struct served_zone *served; /* pinned; NULL: none was found */
         struct change change;
-        struct waiter covered;
         struct grant grant;
         struct address *addresses; /* whose PTRs the answer waits for, owned */
         size_t n_addresses;
         uint32_t generation; /* of the state whose publication is waited for */
         struct decision decision;
         struct publication *publication;
+        struct waiter covered; /* for the heartbeat that covers a refresh */
         size_t size;
         uint8_t bytes[]; /* as received */
 };
@@ -98,8 +98,8 @@ static void request_free(struct request *request)
 {
         struct context *context = request->context;
 
-        publication_free(request->publication);
         waiter_clear(&request->covered);
+        publication_free(request->publication);
         change_clear(&request->change);
         zone_end(context->zones, request->served);
         LIST_REMOVE(request, requests);
@@ -232,7 +232,7 @@ static bool request_decode(struct request *request, const struct dns_message *me
                 .server_name = &server_name,
                 .source = request->source,
                 .real_usec = now_usec(CLOCK_REALTIME),
-                .clock_synchronized = hold_is_synchronized(context->hold),
+                .clock_synchronized = clock_watch_is_synchronized(context->clock_watch),
         };
 
         if (!request_find_zone(request, message))

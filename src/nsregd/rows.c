@@ -51,7 +51,7 @@ static struct row_write *row_write_new(struct rows *rows, const struct upstream 
         return write;
 }
 
-static struct unit_row make_row(const struct upstream *upstream, const struct unit *unit)
+static struct unit_row row_of(const struct upstream *upstream, const struct unit *unit)
 {
         return (struct unit_row){
                 .upstream = upstream->identity,
@@ -66,7 +66,7 @@ static struct unit_row make_row(const struct upstream *upstream, const struct un
 void rows_put(struct rows *rows, const struct upstream *upstream, const struct unit *unit, bool wait)
 {
         struct row_write *write = wait ? row_write_new(rows, upstream, unit) : NULL;
-        struct unit_row row = make_row(upstream, unit);
+        struct unit_row row = row_of(upstream, unit);
 
         if (wait && !write)
                 return; /* the unit stays busy until it is wanted otherwise; nothing is sent unknown */
@@ -77,11 +77,11 @@ void rows_put(struct rows *rows, const struct upstream *upstream, const struct u
 
 void rows_delete(struct rows *rows, const struct upstream *upstream, const struct unit *unit)
 {
-        struct unit_row row = make_row(upstream, unit);
+        struct unit_row row = row_of(upstream, unit);
 
-        /* A row that stays is looked at again at the next start. */
         if (store_delete_unit(rows->context->store, &row, NULL, NULL) < 0)
-                log_debug("Out of memory: a row of %s is not deleted.", upstream->identity);
+                log_debug("Out of memory: a row of %s stays, and is looked at again at the next start.",
+                          upstream->identity);
 }
 
 void rows_rename(struct rows *rows, const char *from, const char *to)

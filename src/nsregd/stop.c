@@ -11,7 +11,6 @@
 #include "nsregd/reload.h"
 #include "nsregd/request.h"
 #include "nsregd/stop.h"
-#include "store/write-back.h"
 #include "upstream/publisher.h"
 #include "util/log.h"
 
@@ -53,53 +52,45 @@ static void stop_set_timer(struct stop *stop, usec_t usec)
         (void) sd_event_source_set_enabled(stop->timer, SD_EVENT_ONESHOT);
 }
 
-/* Nothing is clean that is not on the disk: the next start lengthens what it cannot know. */
-static void stop_give_up(int error)
+static void stop_done(struct stop *stop, int error)
 {
-        log_error(
-                "Leases refreshed of late could not be stored: %s. They will count from the last heartbeat.",
-                strerror(-error));
-        /* A dead disk would keep the thread, and who waits for it, for ever. */
-        _exit(EXIT_FAILURE);
+        stop->phase = STOP_DONE;
+        if (error < 0) {
+                log_error("Leases refreshed of late could not be stored: %s. They will count from the last "
+                          "heartbeat.",
+                          strerror(-error));
+                /* A disk that fails may also be one that is waited for in vain. */
+                _exit(EXIT_FAILURE);
+        }
+        /* The loop runs, so that this cannot fail. */
+        (void) sd_event_exit(stop->context->event, EXIT_SUCCESS);
 }
 
-static void stop_on_stopped(struct waiter *waiter, int error)
+static void stop_on_stored(struct waiter *waiter, int error)
 {
-        struct stop *stop = container_of(waiter, struct stop, stored);
-
-        assert(stop->phase == STOP_STORING);
-        if (error >= 0)
-                error = sd_event_exit(stop->context->event, EXIT_SUCCESS);
-        if (error < 0)
-                stop_give_up(error);
-        stop->phase = STOP_DONE;
+        stop_done(container_of(waiter, struct stop, stored), error);
 }
 
 static void stop_on_flushed(struct waiter *waiter, int error)
 {
         struct stop *stop = container_of(waiter, struct stop, stored);
 
-        assert(stop->phase == STOP_STORING);
         if (error >= 0)
-                error = store_stop(stop->context->store, &stop->stored, stop_on_stopped);
+                error = store_stop(stop->context->store, &stop->stored, stop_on_stored);
         if (error < 0)
-                stop_give_up(error);
+                stop_done(stop, error);
 }
 
 static void stop_enter_storing(struct stop *stop)
 {
-        struct store_statistics statistics;
         int r;
 
         stop->phase = STOP_STORING;
-        (void) sd_notify(false, "STATUS=Storing leases");
         publisher_freeze(stop->context->publisher);
-        store_statistics(stop->context->store, &statistics);
-        stop->n_transactions = statistics.transactions;
         stop_set_timer(stop, STORE_USEC);
         r = write_back_flush(stop->context->write_back, &stop->stored, stop_on_flushed);
         if (r < 0)
-                stop_give_up(r);
+                stop_done(stop, r);
 }
 
 static bool stop_is_drained(const struct stop *stop)
@@ -138,21 +129,10 @@ void stop_on_withdrawn(struct stop *stop)
                 stop_enter_draining(stop);
 }
 
-/* As long as something comes to the disk, the service manager is asked for more time. */
-static void stop_look_at_disk(struct stop *stop)
-{
-        struct store_statistics statistics;
-
-        store_statistics(stop->context->store, &statistics);
-        if (statistics.transactions == stop->n_transactions)
-                stop_give_up(statistics.last_error < 0 ? statistics.last_error : -ETIMEDOUT);
-        stop->n_transactions = statistics.transactions;
-        stop_set_timer(stop, STORE_USEC);
-}
-
 static int stop_on_timeout(sd_event_source *source, uint64_t usec, void *userdata)
 {
         struct stop *stop = userdata;
+        struct store_statistics statistics;
 
         switch (stop->phase) {
         case STOP_WITHDRAWING:
@@ -166,8 +146,14 @@ static int stop_on_timeout(sd_event_source *source, uint64_t usec, void *userdat
                 stop_set_timer(stop, DRAIN_USEC);
                 break;
         case STOP_STORING:
-                stop_look_at_disk(stop);
-                break;
+                store_statistics(stop->context->store, &statistics);
+                if (statistics.transactions != stop->n_transactions) {
+                        stop->n_transactions = statistics.transactions;
+                        stop_set_timer(stop, STORE_USEC);
+                        break;
+                }
+                log_error("The disk does not answer; leases will count from the last heartbeat.");
+                _exit(EXIT_FAILURE);
         case STOP_RUNNING:
         case STOP_DONE:
                 break;

@@ -284,6 +284,27 @@ static int on_memory(void *userdata, bool begin)
         return zone != NULL;
 }
 
+/* --- a zone that goes --- */
+
+int write_back_zone(struct write_back *back, struct registry_zone *zone)
+{
+        struct name_entry *entry = registry_after(zone, "");
+        int r = 0;
+
+        while (entry && r >= 0) {
+                _cleanup_(moved_slice_freep) struct moved_slice *slice = moved_slice_new(&zone->policy->zone);
+
+                if (!slice)
+                        return -ENOMEM;
+                for (; entry && slice->n < SLICE_MAX && r >= 0; entry = registry_next(entry))
+                        if (name_state_is_moved(entry->state) && entry->state->generation > 0)
+                                r = moved_slice_add(slice, entry->label, entry->state);
+                if (r >= 0 && slice->n > 0)
+                        r = store_move_ends(back->store, slice, NULL, NULL);
+        }
+        return r;
+}
+
 /* --- at the stop --- */
 
 static void flush_more(struct write_back *back)

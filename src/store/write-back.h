@@ -28,6 +28,10 @@ void write_back_set_registry(struct write_back *back, struct registry *registry)
  * or -ENOMEM. */
 int write_back_flush(struct write_back *back, struct waiter *waiter, waiter_done done);
 
+/* The zone is about to go from memory: what moved in it is written, and the store tries until it is. 0 or
+ * -ENOMEM. */
+int write_back_zone(struct write_back *back, struct registry_zone *zone);
+
 struct write_back_statistics {
         uint64_t written;    /* ends that came to the disk */
         uint64_t failed;     /* that did not, and will be written later */

@@ -314,7 +314,13 @@ def test_what_was_not_stored_does_not_come_back(lab, tmp_path):
 def with_database(lab, name, **zones):
     nsregd = lab.nsregd(zones={zone: {**OPTIONS, **zones.get(zone, {})}
                                for zone in ("one.example", "two.example", "three.example")}, limits=PLENTY)
-    shutil.copy(os.path.join(DATABASES, name), os.path.join(nsregd.data_dir, "registry.db"))
+    path = os.path.join(nsregd.data_dir, "registry.db")
+    shutil.copy(os.path.join(DATABASES, name), path)
+    # As if it had been written just now, at another boot: leases go on where they were.
+    database = sqlite3.connect(path)
+    database.execute("UPDATE heartbeat SET real_usec = ?, boot_id = zeroblob(16)", (time.time_ns() // 1000,))
+    database.commit()
+    database.close()
     return nsregd
 
 
@@ -333,6 +339,7 @@ def test_database_of_schema_1(lab, name):
             reply = nsregd.client(zone).claim(label, "10.0.0.9")
             assert reply.rcode == "REFUSED" and "another key" in reply.text, (label, reply)
         assert nsregd.client("three.example").claim("reserved", "10.0.0.9").rcode == "REFUSED"
+        assert nsregd.client("one.example").claim("foreign", "10.0.0.9").rcode == "REFUSED"
         assert nsregd.term() == 0
         nsregd.start()
     assert nsregd.client("three.example").claim("revoked", "10.0.0.9").rcode == "NOERROR"
