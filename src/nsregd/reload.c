@@ -144,6 +144,7 @@ static int reload_read(struct reload *reload, char **why)
 {
         struct context *context = reload->context;
         const struct nsregd_config *in_force = context->config;
+        _cleanup_free_ char *listener_why = NULL;
         struct nsregd_config *config;
         int r;
 
@@ -164,7 +165,8 @@ static int reload_read(struct reload *reload, char **why)
                 return reload_reject(why, -EINVAL,
                                      "data-dir has changed from %s to %s: that takes a restart.",
                                      in_force->data_dir, config->data_dir);
-        return listener_prepare(context, config, &reload->listener, why);
+        r = listener_prepare(context, config, &reload->listener, &listener_why);
+        return r < 0 ? reload_reject(why, r, "%s", listener_why ?: strerror(-r)) : 0;
 }
 
 static int reload_prepare_zone(struct reload *reload, const struct zone_config *config, char **why)
