@@ -495,6 +495,52 @@ static void check_overlap(struct config_decoder *decoder, const struct config_no
                                                         dns_name_format(&config->zones[i].policy.zone, name));
 }
 
+/* Where an entry stands: zones are kept in the order of the file. */
+static const struct config_node *upstream_node(const struct config_node *node, size_t zone, size_t index)
+{
+        const struct config_entry *zones = config_node_find(node, "zones");
+        const struct config_entry *list = NULL;
+
+        if (!zones)
+                return NULL;
+        if (zone < zones->value->n_entries)
+                list = config_node_find(zones->value->entries[zone].value, "upstreams");
+        if (!list || list->value->type != CONFIG_NODE_LIST || index >= list->value->n_entries)
+                return zones->value;
+        return list->value->entries[index].value;
+}
+
+/* Zones may share a server's zone; what they may differ in is what is published, not how it is reached. */
+static void check_shared_upstream(struct config_decoder *decoder, const struct config_node *node,
+                                  const struct zone_config *zones, size_t i, size_t j, size_t k, size_t l)
+{
+        const struct upstream_config *one = &zones[i].upstreams[j], *other = &zones[k].upstreams[l];
+        _cleanup_free_ char *a = upstream_config_identity(one), *b = upstream_config_identity(other);
+        char name[DNS_NAME_FORMAT_MAX], other_name[DNS_NAME_FORMAT_MAX];
+
+        if ((one->type != UPSTREAM_NSUPDATE && one->type != UPSTREAM_UNBOUND) || !a || !b || !streq(a, b) ||
+            upstream_config_same_connection(one, other))
+                return;
+        config_decoder_complain(
+                decoder, upstream_node(node, i, j), NULL,
+                "upstream %zu of zone %s is the same server and zone as upstream %zu of zone %s, "
+                "with another key or other connection settings",
+                j + 1, dns_name_format(&zones[i].policy.zone, name), l + 1,
+                dns_name_format(&zones[k].policy.zone, other_name));
+}
+
+static void check_shared_upstreams(struct config_decoder *decoder, const struct config_node *node,
+                                   const struct nsregd_config *config)
+{
+        const struct zone_config *zones = config->zones;
+
+        for (size_t i = 0; i < config->n_zones; i++)
+                for (size_t j = 0; j < zones[i].n_upstreams; j++)
+                        for (size_t k = 0; k <= i; k++)
+                                for (size_t l = 0; l < (k == i ? j : zones[k].n_upstreams); l++)
+                                        check_shared_upstream(decoder, node, zones, i, j, k, l);
+}
+
 static int check_nsregd(struct config_decoder *decoder, const struct config_node *node, void *object,
                         const void *outer)
 {
@@ -506,6 +552,7 @@ static int check_nsregd(struct config_decoder *decoder, const struct config_node
                         return -ENOMEM;
         }
         check_overlap(decoder, node, config);
+        check_shared_upstreams(decoder, node, config);
         return 0;
 }
 

@@ -10,9 +10,6 @@ struct source {
         uint32_t count;
 };
 
-static const unsigned ipv6_lengths[SOURCE_LEVELS] = { 128, 64, 56 };
-static const uint32_t level_factor[SOURCE_LEVELS] = { 1, 4, 8 };
-
 static int source_compare(const struct source *a, const struct source *b)
 {
         int r = address_compare(&a->prefix.base, &b->prefix.base);
@@ -23,19 +20,9 @@ static int source_compare(const struct source *a, const struct source *b)
 RB_PROTOTYPE(source_tree, source, entry, source_compare)
 RB_GENERATE(source_tree, source, entry, source_compare)
 
-static size_t levels_of(const struct address *address)
+static struct source *source_find(struct source_count *count, const struct address *address, unsigned level)
 {
-        return address->family == AF_INET6 ? SOURCE_LEVELS : 1;
-}
-
-static struct prefix prefix_at(const struct address *address, size_t level)
-{
-        return prefix_from_address(address, address->family == AF_INET6 ? ipv6_lengths[level] : 32);
-}
-
-static struct source *source_find(struct source_count *count, const struct address *address, size_t level)
-{
-        struct source key = { .prefix = prefix_at(address, level) };
+        struct source key = { .prefix = source_prefix(address, level) };
 
         return RB_FIND(source_tree, &count->tree, &key);
 }
@@ -43,9 +30,9 @@ static struct source *source_find(struct source_count *count, const struct addre
 bool source_count_admits(struct source_count *count, const struct address *address, uint32_t per_source,
                          uint32_t most)
 {
-        for (size_t level = 0; level < levels_of(address); level++) {
+        for (unsigned level = 0; level < source_levels(address); level++) {
                 const struct source *source = source_find(count, address, level);
-                uint64_t bound = (uint64_t) per_source * level_factor[level];
+                uint64_t bound = (uint64_t) per_source * source_factor(level);
 
                 if (source && (source->count >= bound || source->count >= most))
                         return false;
@@ -57,7 +44,7 @@ int source_count_add(struct source_count *count, const struct address *address, 
 {
         struct source_handle handle = { 0 };
 
-        for (size_t level = 0; level < levels_of(address); level++) {
+        for (unsigned level = 0; level < source_levels(address); level++) {
                 struct source *source = source_find(count, address, level);
 
                 if (!source) {
@@ -66,7 +53,7 @@ int source_count_add(struct source_count *count, const struct address *address, 
                                 source_count_remove(count, handle);
                                 return -ENOMEM;
                         }
-                        source->prefix = prefix_at(address, level);
+                        source->prefix = source_prefix(address, level);
                         RB_INSERT(source_tree, &count->tree, source);
                 }
                 source->count++;
@@ -78,7 +65,7 @@ int source_count_add(struct source_count *count, const struct address *address, 
 
 void source_count_remove(struct source_count *count, struct source_handle handle)
 {
-        for (size_t level = 0; level < SOURCE_LEVELS; level++) {
+        for (unsigned level = 0; level < SOURCE_LEVELS; level++) {
                 struct source *source = handle.levels[level];
 
                 if (source && --source->count == 0) {
@@ -92,7 +79,7 @@ uint32_t source_count_widest(struct source_handle handle)
 {
         uint32_t widest = 0;
 
-        for (size_t level = 0; level < SOURCE_LEVELS; level++)
+        for (unsigned level = 0; level < SOURCE_LEVELS; level++)
                 if (handle.levels[level] && handle.levels[level]->count > widest)
                         widest = handle.levels[level]->count;
         return widest;

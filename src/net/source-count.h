@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* How much each source holds of something: counted per /32 or /128, and for IPv6 also per /64 and /56, since
- * a host may take any address of its network. An ordered tree, so nobody chooses its depth. */
+/* How much each source holds of something: counted at every level of util/source.h. An ordered tree, so
+ * nobody chooses its depth. */
 
 #include <stddef.h>
 
@@ -10,9 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "util/address.h"
-
-#define SOURCE_LEVELS 3 /* narrowest first; IPv4 uses one */
+#include "util/source.h"
 
 struct source;
 RB_HEAD(source_tree, source);

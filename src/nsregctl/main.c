@@ -32,6 +32,7 @@ static const struct verb verbs[] = {
           "Take a name's records out of the DNS, keep its owner" },
         { "reserve", 1, 1, false, verb_change, " NAME", "Let nobody claim a name" },
         { "unreserve", 1, 1, false, verb_change, " NAME", "Let a name be claimed again, by any key" },
+        { "abandon-import", 1, 1, false, verb_change, " ZONE", "Give up a key file that cannot be imported" },
         { "monitor", 0, 0, false, verb_monitor, "", "Show events as they happen" },
         { "flush", 0, 0, false, verb_simple, "", "Try failing DNS servers again now" },
         { "reconcile", 0, 0, false, verb_simple, "",

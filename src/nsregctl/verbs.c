@@ -384,6 +384,7 @@ int verb_change(struct context *context, int argc, char *argv[])
                 { "withdraw", "Withdraw", "stays claimed; its records are being taken out of the DNS" },
                 { "reserve", "Reserve", "is reserved; nobody can claim it" },
                 { "unreserve", "Unreserve", "can be claimed again" },
+                { "abandon-import", "AbandonImport", "gives new names again" },
         };
         sd_bus_error error = SD_BUS_ERROR_NULL;
         size_t which = 0;

@@ -7,7 +7,10 @@
 #include "nsregd/announce.h"
 #include "nsregd/bus-list.h"
 #include "nsregd/bus-objects.h"
+#include "nsregd/import.h"
+#include "nsregd/name-lock.h"
 #include "nsregd/reload.h"
+#include "nsregd/undo.h"
 #include "nsregd/zones.h"
 #include "upstream/publisher.h"
 #include "util/log.h"
@@ -83,10 +86,40 @@ static int on_administer(sd_bus_message *message, void *userdata, sd_bus_error *
         return bus_authorize(message, BUS_ACTION, administer, userdata);
 }
 
+static int abandon_import(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+        struct context *context = userdata;
+        struct served_zone *served;
+        struct dns_name name;
+        const char *text;
+        int r;
+
+        r = sd_bus_message_read(message, "s", &text);
+        if (r >= 0)
+                r = bus_parse_name(text, &name, error);
+        if (r < 0)
+                return r;
+        served = zones_serving(context->zones, &name);
+        if (!served)
+                return sd_bus_error_setf(error, "org.nsreg.Error.NoSuchZone", "Zone %s is not served here",
+                                         text);
+        if (!served->claims_held)
+                return sd_bus_error_setf(error, "org.nsreg.Error.Already",
+                                         "No key file of zone %s waits to be imported", text);
+        r = import_abandon(context, served->zone);
+        return r < 0 ? r : sd_bus_reply_method_return(message, NULL);
+}
+
+static int on_abandon_import(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+        return bus_authorize(message, BUS_ACTION, abandon_import, userdata);
+}
+
 static int flush(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
         struct context *context = userdata;
 
+        undos_lift_blocks(context->undos);
         publisher_flush(context->publisher);
         return sd_bus_reply_method_return(message, NULL);
 }
@@ -99,8 +132,10 @@ static int on_flush(sd_bus_message *message, void *userdata, sd_bus_error *error
 static int reconcile(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
         struct context *context = userdata;
-        int r = publisher_reconcile(context->publisher, context->registry);
+        int r;
 
+        undos_lift_blocks(context->undos);
+        r = publisher_reconcile(context->publisher, context->registry);
         return r < 0 ? r : sd_bus_reply_method_return(message, NULL);
 }
 
@@ -151,7 +186,7 @@ static int append_statistics(sd_bus_message *reply, const struct context *contex
         stream_set_statistics(context->streams, &streams);
         store_statistics(context->store, &store);
         r = sd_bus_message_append(
-                reply, "a{st}", 20, "requests", statistics->requests, "queries", statistics->queries,
+                reply, "a{st}", 26, "requests", statistics->requests, "queries", statistics->queries,
                 "claims", statistics->claims, "refreshes", statistics->refreshes, "changes",
                 statistics->changes, "releases", statistics->releases, "expiries", statistics->expiries,
                 "refusals", statistics->refusals, "verifications", statistics->verifications,
@@ -160,7 +195,11 @@ static int append_statistics(sd_bus_message *reply, const struct context *contex
                 streams.evicted, "connection-timeouts", streams.timeouts, "replies-dropped",
                 streams.replies_dropped, "waiting", (uint64_t) context->n_requests, "store-transactions",
                 store.transactions, "store-changes", store.changes, "store-failures", store.failures,
-                "store-pending", store.pending);
+                "store-pending", store.pending, "store-retried", store.retried, "store-rebuilt",
+                store.rebuilt, "store-failing", (uint64_t) (store.failing_usec > 0), "sources",
+                (uint64_t) quota_sources(context->quota), "names-locked",
+                (uint64_t) name_locks_count(context->locks), "publications-awaited",
+                (uint64_t) publisher_waiting(context->publisher));
         return r;
 }
 
@@ -220,6 +259,8 @@ static const sd_bus_vtable manager_vtable[] = {
         SD_BUS_METHOD_WITH_ARGS("Reserve", SD_BUS_ARGS("s", name), SD_BUS_NO_RESULT, on_administer,
                                 SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Unreserve", SD_BUS_ARGS("s", name), SD_BUS_NO_RESULT, on_administer,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("AbandonImport", SD_BUS_ARGS("s", zone), SD_BUS_NO_RESULT, on_abandon_import,
                                 SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Flush", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, on_flush,
                                 SD_BUS_VTABLE_UNPRIVILEGED),

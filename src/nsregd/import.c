@@ -4,8 +4,10 @@
 #include <systemd/sd-event.h>
 
 #include "config/nsregd-config.h"
+#include "nsregd/context.h"
 #include "nsregd/import.h"
 #include "nsregd/message-ids.h"
+#include "nsregd/zones.h"
 #include "store/keydb.h"
 #include "util/file.h"
 #include "util/log.h"
@@ -136,6 +138,14 @@ static bool is_imported(const struct imported *imported, const struct dns_name *
         return imported->all;
 }
 
+/* The mark alone. If it does not come to the disk, the store tries again. */
+static int import_mark(const struct registry_zone *zone, struct store *store)
+{
+        struct store_import *stored = store_import_new(store, &zone->policy->zone);
+
+        return stored ? store_put_import(stored, NULL, NULL) : -ENOMEM;
+}
+
 /* A zone that is seen for the first time: its key file, if there is one; none then is none for ever. */
 static int import_zone(struct registry_zone *zone, struct store *store, const char *directory)
 {
@@ -147,29 +157,45 @@ static int import_zone(struct registry_zone *zone, struct store *store, const ch
                 return -ENOMEM;
         if (access(path, F_OK) == 0)
                 return import_file(&import, path);
-        import.stored = store_import_new(store, &zone->policy->zone);
-        if (!import.stored)
-                return -ENOMEM;
-        /* If the mark does not come to the disk, the next start makes it. */
-        return store_put_import(import.stored, NULL, NULL);
+        return import_mark(zone, store);
 }
 
-int import_directory(struct registry *registry, struct store *store, const char *directory)
+int import_directory(struct context *context)
 {
         static const struct store_loader loader = { .import = load_import };
         struct imported imported = {};
         _cleanup_free_ char *why = NULL;
+        struct served_zone *served;
         int r;
 
-        r = store_drain(store);
+        r = store_drain(context->store);
         if (r >= 0)
-                r = store_load_imports(store, &loader, &imported, &why);
+                r = store_load_imports(context->store, &loader, &imported, &why);
         if (r < 0)
                 log_error("Cannot read which key files were imported: %s.", why ?: strerror(-r));
-        for (struct registry_zone *zone = registry->zones; zone && r >= 0; zone = zone->next)
-                if (!is_imported(&imported, &zone->policy->zone))
-                        r = import_zone(zone, store, directory);
+        LIST_FOREACH (served, zones_list(context->zones), zones) {
+                char text[DNS_NAME_FORMAT_MAX];
+
+                if (r < 0 || is_imported(&imported, &served->policy.zone) ||
+                    import_zone(served->zone, context->store, context->config->data_dir) >= 0)
+                        continue;
+                served->claims_held = true;
+                log_error("Until that file can be imported, no new names are given in %s. Mend or remove it "
+                          "and "
+                          "restart, or give it up: \"nsregctl abandon-import %s\".",
+                          dns_name_format(&served->policy.zone, text), text);
+        }
         free(imported.zones);
+        return r;
+}
+
+int import_abandon(struct context *context, struct registry_zone *zone)
+{
+        struct served_zone *served = zones_find(context->zones, zone);
+        int r = import_mark(zone, context->store);
+
+        if (r >= 0)
+                served->claims_held = false;
         return r;
 }
 

@@ -9,5 +9,11 @@
 /* --import-keydb: files named <zone>keydb. Says what happens. 0 or -errno. */
 int import_keydbs(const char *config_path, char **files, int n_files);
 
-/* The files of all zones that lie in "directory": for the first start with a database of our own. */
-int import_directory(struct registry *registry, struct store *store, const char *directory);
+struct context;
+
+/* The files that lie in the data directory, of zones that are seen for the first time. One that cannot be
+ * taken keeps new names from being given in its zone: their owners are in it. It is tried again at the next
+ * start, until it is given up. 0 or -errno: the store fails. */
+int import_directory(struct context *context);
+/* The key file of this zone is given up: as if it had been imported. 0 or -ENOMEM. */
+int import_abandon(struct context *context, struct registry_zone *zone);

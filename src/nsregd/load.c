@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 #include "nsregd/load.h"
+#include <systemd/sd-daemon.h>
+
 #include "nsregd/context.h"
 #include "nsregd/zones.h"
 #include "upstream/publisher.h"
@@ -25,6 +27,10 @@ static int load_name(void *userdata, const struct dns_name *zone_name, const cha
         }
         if (state->claimed)
                 quota_count_name(context->quota, &state->source, 1);
+        /* A large database takes its time; as long as it goes on the service manager waits. Without one there
+         * is nobody to tell. */
+        if (zone->n_entries % 65536 == 0)
+                (void) sd_notify(false, "EXTEND_TIMEOUT_USEC=60000000");
         return 0;
 }
 

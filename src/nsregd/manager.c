@@ -250,7 +250,7 @@ static int begin(struct context *context)
         if (!context->write_back)
                 return -ENOMEM;
         publisher_load_done(context->publisher);
-        r = import_directory(context->registry, context->store, context->config->data_dir);
+        r = import_directory(context);
         if (r < 0)
                 return r;
         clock_watch_begin(context->clock_watch);

@@ -391,6 +391,11 @@ static enum admission request_admit(struct request *request)
         if (admission != ADMISSION_NEW)
                 return admission;
         entry = request_entry(request);
+        if ((!entry || !entry->state->claimed) && request->served->claims_held) {
+                decide(&request->decision, DNS_RCODE_SERVFAIL, DNS_EDE_NOT_READY,
+                       "the registrar does not know the owners of this zone yet; try again later");
+                return ADMISSION_REFUSED;
+        }
         if ((!entry || !entry->state->claimed) && policy->max_names_per_source > 0 &&
             quota_names(context->quota, &request->source) >= policy->max_names_per_source) {
                 decide(&request->decision, DNS_RCODE_REFUSED, DNS_EDE_PROHIBITED,

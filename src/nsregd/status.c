@@ -8,6 +8,9 @@
 #include "nsregd/zones.h"
 #include "upstream/publisher.h"
 
+/* How often a disk that fails is looked at. */
+#define FAILING_USEC (5 * USEC_PER_SEC)
+
 struct status {
         struct context *context;
         struct observer observer;
@@ -28,13 +31,25 @@ static unsigned count_retrying(const struct publisher *publisher)
         return n;
 }
 
+static void status_look_again(struct status *status, usec_t usec)
+{
+        int enabled = SD_EVENT_OFF;
+
+        if (sd_event_source_get_enabled(status->source, &enabled) < 0 || enabled != SD_EVENT_OFF)
+                return;
+        /* A source that exists is set without memory. */
+        (void) sd_event_source_set_time_relative(status->source, usec);
+        (void) sd_event_source_set_enabled(status->source, SD_EVENT_ONESHOT);
+}
+
 void status_tell(struct status *status)
 {
         const struct context *context = status->context;
         unsigned long long n_names = context->registry->n_names;
         size_t n_zones = zones_count(context->zones);
         unsigned n_retrying = count_retrying(context->publisher);
-        char retrying[64] = "";
+        char retrying[64] = "", failing[96] = "";
+        struct store_statistics store;
 
         if (n_zones == 0) {
                 /* Without a service manager there is nobody to tell; so below. */
@@ -44,8 +59,14 @@ void status_tell(struct status *status)
         if (n_retrying > 0)
                 snprintf(retrying, sizeof(retrying), ", %u upstream%s retrying", n_retrying,
                          n_retrying == 1 ? "" : "s");
-        (void) sd_notifyf(false, "STATUS=Serving %zu zone%s, %llu name%s%s", n_zones, n_zones == 1 ? "" : "s",
-                          n_names, n_names == 1 ? "" : "s", retrying);
+        store_statistics(context->store, &store);
+        if (store.failing_usec > 0) {
+                snprintf(failing, sizeof(failing), ", the disk fails: %s", strerror(-store.last_error));
+                /* Until it works again; nobody else tells that. */
+                status_look_again(status, FAILING_USEC);
+        }
+        (void) sd_notifyf(false, "STATUS=Serving %zu zone%s, %llu name%s%s%s", n_zones,
+                          n_zones == 1 ? "" : "s", n_names, n_names == 1 ? "" : "s", retrying, failing);
 }
 
 static int on_second(sd_event_source *source, uint64_t usec, void *userdata)
@@ -57,13 +78,7 @@ static int on_second(sd_event_source *source, uint64_t usec, void *userdata)
 /* Many names may come or go within a second; it is told once. */
 static void status_changed(struct status *status)
 {
-        int enabled = SD_EVENT_OFF;
-
-        if (sd_event_source_get_enabled(status->source, &enabled) < 0 || enabled != SD_EVENT_OFF)
-                return;
-        /* A source that exists is set without memory. */
-        (void) sd_event_source_set_time_relative(status->source, USEC_PER_SEC);
-        (void) sd_event_source_set_enabled(status->source, SD_EVENT_ONESHOT);
+        status_look_again(status, USEC_PER_SEC);
 }
 
 static void on_name(void *userdata, const struct dns_name *name, const struct name_state *state)
@@ -72,6 +87,11 @@ static void on_name(void *userdata, const struct dns_name *name, const struct na
 }
 
 static void on_expired_besides(void *userdata, uint64_t n)
+{
+        status_changed(userdata);
+}
+
+static void on_not_stored(void *userdata, const struct dns_name *name, int error)
 {
         status_changed(userdata);
 }
@@ -92,6 +112,7 @@ static const struct observer_ops observer_ops = {
         .released = on_name,
         .expired = on_name,
         .expired_besides = on_expired_besides,
+        .not_stored = on_not_stored,
         .upstream_changed = on_upstream,
         .reconfigured = on_reconfigured,
 };

@@ -15,13 +15,20 @@ struct undo {
         LIST_ENTRY(undo) undos;
         struct undos *owner;
         struct change change;
+        bool lifts;          /* the block, rather than undoing anything */
         uint32_t generation; /* of the state that was refused */
         char reason[];
 };
 
+/* Names looked at in one turn of the loop. */
+#define LIFTED_PER_TURN 2000
+
 struct undos {
         struct context *context;
         LIST_HEAD(, undo) list;
+        sd_event_source *lift_source; /* while blocks are lifted */
+        struct dns_name lift_zone;    /* how far that has come; length 0: at the beginning */
+        char lift_label[DNS_LABEL_MAX + 1];
 };
 
 static void undo_free(struct undo *undo)
@@ -50,6 +57,19 @@ static struct name_state *undo_state(const struct name_state *state, const char 
         free(after->blocked_reason);
         /* Without memory the reason that is told is a general one. */
         after->blocked_reason = strdup(reason);
+        return after;
+}
+
+static struct name_state *lift_state(const struct name_state *state)
+{
+        struct name_state *after = name_state_copy(state);
+
+        if (!after)
+                return NULL;
+        after->blocked_until_usec = 0;
+        after->blocked_sec = 0;
+        free(after->blocked_reason);
+        after->blocked_reason = NULL;
         return after;
 }
 
@@ -82,48 +102,100 @@ static void undo_on_lock(struct name_lock *lock)
         struct registry_time now = context_time(context);
         struct name_state *after;
 
-        if (!entry || entry->generation != undo->generation || entry->state->provisional == PROVISIONAL_NO) {
+        if (!entry || entry->generation != undo->generation ||
+            (undo->lifts ? entry->state->blocked_until_usec == 0
+                         : entry->state->provisional == PROVISIONAL_NO)) {
                 undo_free(undo);
                 return;
         }
-        after = undo_state(entry->state, undo->reason, &now);
+        after = undo->lifts ? lift_state(entry->state) : undo_state(entry->state, undo->reason, &now);
         if (!after || change_commit(&undo->change, served, after, undo_on_done) < 0) {
                 announce_not_stored(context->announcer, &lock->name, -ENOMEM);
                 undo_free(undo);
         }
 }
 
-void undo_begin(struct undos *undos, const struct dns_name *name, const char *reason)
+static void undo_start(struct undos *undos, const struct name_entry *entry, bool lifts, const char *reason)
 {
-        struct served_zone *served = undo_zone(undos, name);
-        struct name_entry *entry = served ? registry_find(served->zone, name) : NULL;
-        struct undo *undo;
+        struct undo *undo = calloc(1, sizeof(*undo) + strlen(reason) + 1);
+        struct dns_name name = name_entry_name(entry);
 
-        if (!entry || entry->state->provisional == PROVISIONAL_NO)
-                return;
-        undo = calloc(1, sizeof(*undo) + strlen(reason) + 1);
         if (!undo) {
-                announce_not_stored(undos->context->announcer, name, -ENOMEM);
+                announce_not_stored(undos->context->announcer, &name, -ENOMEM);
                 return;
         }
         undo->owner = undos;
+        undo->lifts = lifts;
         undo->generation = entry->generation;
         strcpy(undo->reason, reason);
         LIST_INSERT_HEAD(&undos->list, undo, undos);
         /* Work of our own always finds a place. */
-        if (change_lock(undos->context->changes, &undo->change, name, undo_on_lock) > 0)
+        if (change_lock(undos->context->changes, &undo->change, &name, undo_on_lock) > 0)
                 undo_on_lock(&undo->change.lock);
+}
+
+void undo_begin(struct undos *undos, const struct dns_name *name, const char *reason)
+{
+        struct served_zone *served = undo_zone(undos, name);
+        struct name_entry *entry = served ? registry_find(served->zone, name) : NULL;
+
+        if (entry && entry->state->provisional != PROVISIONAL_NO)
+                undo_start(undos, entry, false, reason);
+}
+
+/* --- blocks --- */
+
+static int undos_on_lift(sd_event_source *source, void *userdata)
+{
+        struct undos *undos = userdata;
+        const struct registry *registry = undos->context->registry;
+        struct registry_zone *zone = undos->lift_zone.length > 0
+                                             ? registry_find_zone(registry, &undos->lift_zone)
+                                             : registry->zones;
+
+        for (unsigned i = 0; zone && i < LIFTED_PER_TURN; i++) {
+                struct name_entry *entry = registry_after(zone, undos->lift_label);
+
+                undos->lift_zone = zone->policy->zone;
+                if (!entry) {
+                        undos->lift_label[0] = '\0';
+                        zone = zone->next;
+                        if (zone)
+                                undos->lift_zone = zone->policy->zone;
+                        continue;
+                }
+                strcpy(undos->lift_label, entry->label);
+                if (entry->state->blocked_until_usec > 0)
+                        undo_start(undos, entry, true, "");
+        }
+        /* A source that exists is set without memory. */
+        if (!zone)
+                (void) sd_event_source_set_enabled(source, SD_EVENT_OFF);
+        return 0;
+}
+
+void undos_lift_blocks(struct undos *undos)
+{
+        undos->lift_zone.length = 0;
+        undos->lift_label[0] = '\0';
+        (void) sd_event_source_set_enabled(undos->lift_source, SD_EVENT_ON);
 }
 
 int undos_new(struct context *context, struct undos **ret)
 {
-        struct undos *undos = calloc(1, sizeof(*undos));
+        _cleanup_(undos_freep) struct undos *undos = calloc(1, sizeof(*undos));
+        int r;
 
         if (!undos)
                 return -ENOMEM;
         undos->context = context;
         LIST_INIT(&undos->list);
-        *ret = undos;
+        r = sd_event_add_defer(context->event, &undos->lift_source, undos_on_lift, undos);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(undos->lift_source, SD_EVENT_OFF);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(undos);
         return 0;
 }
 
@@ -133,6 +205,7 @@ struct undos *undos_free(struct undos *undos)
                 return NULL;
         while (!LIST_EMPTY(&undos->list))
                 undo_free(LIST_FIRST(&undos->list));
+        sd_event_source_disable_unref(undos->lift_source);
         free(undos);
         return NULL;
 }

@@ -18,3 +18,6 @@ DEFINE_CLEANUP(struct undos *, undos_free)
 /* An upstream has foreign data at this name. What is there when the name's turn has come is judged anew: only
  * the state that was refused is undone. */
 void undo_begin(struct undos *undos, const struct dns_name *name, const char *reason);
+/* An administrator says that what the servers had against some names may be gone: they can be claimed again.
+ * Done in slices. */
+void undos_lift_blocks(struct undos *undos);

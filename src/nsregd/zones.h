@@ -21,6 +21,7 @@ struct served_zone {
         bool joining;              /* prepared: not in force yet */
         bool loaded;               /* while joining: its names are there */
         bool leaving;              /* configured no more: nothing new begins, what is under way ends */
+        bool claims_held;          /* its owners are in a key file that could not be imported */
         bool has_next_policy;
         struct zone_policy next_policy; /* owned; of the configuration that is being prepared */
         unsigned n_under_way;           /* requests, and changes on their way to the disk */

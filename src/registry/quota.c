@@ -4,6 +4,7 @@
 #include <bsd/sys/tree.h>
 
 #include "registry/quota.h"
+#include "util/source.h"
 
 /* Tokens are counted in millionths: rates per minute leave no whole number a second. */
 #define TOKEN UINT64_C(1000000)
@@ -13,12 +14,12 @@ struct bucket {
         usec_t filled_usec;
 };
 
-/* How many sources are remembered at most; beyond that the longest unused without names is forgotten. */
-#define SOURCES_MAX 65536
+/* How many sources that hold nothing are remembered at most; beyond that the longest unused is forgotten. */
+#define IDLE_MAX 65536
 
 struct quota_source {
         RB_ENTRY(quota_source) by_prefix;
-        TAILQ_ENTRY(quota_source) by_use;
+        TAILQ_ENTRY(quota_source) by_use; /* while it holds nothing */
         struct prefix prefix;
         struct bucket updates;
         struct bucket new_names;
@@ -40,8 +41,8 @@ RB_GENERATE(quota_tree, quota_source, by_prefix, compare_source)
 
 struct quota {
         struct quota_tree sources;
-        TAILQ_HEAD(source_list, quota_source) uses;
-        uint32_t n_sources;
+        TAILQ_HEAD(source_list, quota_source) idle; /* the longest unused first */
+        uint32_t n_idle, n_sources;
         struct peer_limits limits;
         uint64_t verification_rate;
         struct bucket verifications;
@@ -55,26 +56,53 @@ struct quota *quota_new(void)
         if (!quota)
                 return NULL;
         RB_INIT(&quota->sources);
-        TAILQ_INIT(&quota->uses);
+        TAILQ_INIT(&quota->idle);
         quota->limits = PEER_LIMITS_DEFAULT;
         quota->verification_rate = 1000;
         return quota;
 }
 
+static bool is_idle(const struct quota_source *source)
+{
+        return source->n_names == 0 && source->n_waiting == 0;
+}
+
 static void drop(struct quota *quota, struct quota_source *source)
 {
         RB_REMOVE(quota_tree, &quota->sources, source);
-        TAILQ_REMOVE(&quota->uses, source, by_use);
         quota->n_sources--;
+        if (is_idle(source)) {
+                TAILQ_REMOVE(&quota->idle, source, by_use);
+                quota->n_idle--;
+        }
         free(source);
+}
+
+/* What holds something is never forgotten; there is no more of it than of what is held. */
+static void hold(struct quota *quota, struct quota_source *source, int names, int waiting)
+{
+        bool was_idle = is_idle(source);
+
+        assert((names >= 0 || source->n_names > 0) && (waiting >= 0 || source->n_waiting > 0));
+        source->n_names += (uint32_t) names;
+        source->n_waiting += (uint32_t) waiting;
+        if (was_idle && !is_idle(source)) {
+                TAILQ_REMOVE(&quota->idle, source, by_use);
+                quota->n_idle--;
+        } else if (!was_idle && is_idle(source)) {
+                TAILQ_INSERT_TAIL(&quota->idle, source, by_use);
+                quota->n_idle++;
+        }
 }
 
 struct quota *quota_free(struct quota *quota)
 {
+        struct quota_source *source, *next;
+
         if (!quota)
                 return NULL;
-        while (!TAILQ_EMPTY(&quota->uses))
-                drop(quota, TAILQ_FIRST(&quota->uses));
+        RB_FOREACH_SAFE (source, quota_tree, &quota->sources, next)
+                drop(quota, source);
         free(quota);
         return NULL;
 }
@@ -85,46 +113,35 @@ void quota_configure(struct quota *quota, const struct peer_limits *limits, uint
         quota->verification_rate = MAX(verifications_per_second, 10U);
 }
 
-static void make_room(struct quota *quota)
+static struct quota_source *find(const struct quota *quota, const struct address *address, unsigned level)
 {
-        struct quota_source *source, *next;
-        unsigned looked_at = 0;
-
-        TAILQ_FOREACH_SAFE (source, &quota->uses, by_use, next) {
-                if (source->n_names == 0 && source->n_waiting == 0) {
-                        drop(quota, source);
-                        return;
-                }
-                if (++looked_at == 64)
-                        return;
-        }
-}
-
-static struct quota_source *find(const struct quota *quota, const struct address *address, unsigned length)
-{
-        struct quota_source key = { .prefix = prefix_from_address(address, length) };
+        struct quota_source key = { .prefix = source_prefix(address, level) };
 
         return RB_FIND(quota_tree, (struct quota_tree *) &quota->sources, &key);
 }
 
-static struct quota_source *get(struct quota *quota, const struct address *address, unsigned length)
+/* NULL when memory is out. */
+static struct quota_source *get(struct quota *quota, const struct address *address, unsigned level)
 {
-        struct quota_source *source = find(quota, address, length);
+        struct quota_source *source = find(quota, address, level);
 
         if (source) {
-                TAILQ_REMOVE(&quota->uses, source, by_use);
-                TAILQ_INSERT_TAIL(&quota->uses, source, by_use);
+                if (is_idle(source)) {
+                        TAILQ_REMOVE(&quota->idle, source, by_use);
+                        TAILQ_INSERT_TAIL(&quota->idle, source, by_use);
+                }
                 return source;
         }
-        if (quota->n_sources >= SOURCES_MAX)
-                make_room(quota);
+        if (quota->n_idle >= IDLE_MAX)
+                drop(quota, TAILQ_FIRST(&quota->idle));
         source = calloc(1, sizeof(*source));
         if (!source)
                 return NULL;
-        source->prefix = prefix_from_address(address, length);
+        source->prefix = source_prefix(address, level);
         RB_INSERT(quota_tree, &quota->sources, source);
-        TAILQ_INSERT_TAIL(&quota->uses, source, by_use);
         quota->n_sources++;
+        TAILQ_INSERT_TAIL(&quota->idle, source, by_use);
+        quota->n_idle++;
         return source;
 }
 
@@ -134,7 +151,8 @@ static void fill(struct bucket *bucket, uint64_t rate, uint64_t burst, usec_t no
 {
         usec_t passed_usec = now_usec - bucket->filled_usec;
 
-        if (bucket->filled_usec == 0 || passed_usec >= USEC_PER_MINUTE)
+        if (bucket->filled_usec == 0 || passed_usec >= USEC_PER_MINUTE ||
+            passed_usec > UINT64_MAX / (rate + 1))
                 bucket->tokens = burst * TOKEN;
         else
                 bucket->tokens = MIN(burst * TOKEN, bucket->tokens + passed_usec * rate / TOKEN);
@@ -149,22 +167,6 @@ static bool take(struct bucket *bucket)
         return true;
 }
 
-/* The prefixes a source counts in, the narrowest first, and how many times a single source's rate each may
- * have. */
-static unsigned prefixes_of(const struct address *address, unsigned lengths[static 3])
-{
-        if (address->family == AF_INET) {
-                lengths[0] = 32;
-                return 1;
-        }
-        lengths[0] = 128;
-        lengths[1] = 64;
-        lengths[2] = 56;
-        return 3;
-}
-
-static const unsigned prefix_factor[] = { 1, 4, 8 };
-
 static bool is_exempt(const struct quota *quota, const struct address *address)
 {
         return prefix_list_contains(&quota->limits.exempt_nets, address);
@@ -173,11 +175,11 @@ static bool is_exempt(const struct quota *quota, const struct address *address)
 static bool take_per_source(struct quota *quota, const struct address *address, size_t bucket_offset,
                             uint64_t rate, uint64_t burst, usec_t now_usec)
 {
-        struct bucket *buckets[3];
-        unsigned lengths[3], n = prefixes_of(address, lengths);
+        struct bucket *buckets[SOURCE_LEVELS];
+        unsigned n = source_levels(address);
 
         for (unsigned i = 0; i < n; i++) {
-                struct quota_source *source = get(quota, address, lengths[i]);
+                struct quota_source *source = get(quota, address, i);
 
                 if (!source)
                         return false;
@@ -186,7 +188,7 @@ static bool take_per_source(struct quota *quota, const struct address *address, 
         for (unsigned i = 0; i < n; i++) {
                 struct bucket *bucket = buckets[i];
 
-                fill(bucket, rate * prefix_factor[i], burst * prefix_factor[i], now_usec);
+                fill(bucket, rate * source_factor(i), burst * source_factor(i), now_usec);
                 if (bucket->tokens < TOKEN)
                         return false;
         }
@@ -237,7 +239,7 @@ bool quota_take_verification(struct quota *quota, const struct address *source, 
 
 void quota_return_verification(struct quota *quota, const struct address *source, bool unknown_name)
 {
-        unsigned lengths[3], n = prefixes_of(source, lengths);
+        unsigned n = source_levels(source);
 
         quota->verifications.tokens += TOKEN;
         if (unknown_name)
@@ -245,7 +247,7 @@ void quota_return_verification(struct quota *quota, const struct address *source
         if (is_exempt(quota, source))
                 return;
         for (unsigned i = 0; i < n; i++) {
-                struct quota_source *found = find(quota, source, lengths[i]);
+                struct quota_source *found = find(quota, source, i);
 
                 if (found)
                         found->verifications.tokens += TOKEN;
@@ -255,61 +257,51 @@ void quota_return_verification(struct quota *quota, const struct address *source
 bool quota_take_waiting(struct quota *quota, const struct address *source)
 {
         uint32_t most = MAX(quota->limits.waiting / 2, 1U);
-        struct quota_source *counted[3];
-        unsigned lengths[3], n = prefixes_of(source, lengths);
+        struct quota_source *counted[SOURCE_LEVELS];
+        unsigned n = source_levels(source);
 
         for (unsigned i = 0; i < n; i++) {
-                counted[i] = get(quota, source, lengths[i]);
+                counted[i] = get(quota, source, i);
                 if (!counted[i] || (counted[i]->n_waiting >= most && !is_exempt(quota, source)))
                         return false;
         }
         for (unsigned i = 0; i < n; i++)
-                counted[i]->n_waiting++;
+                hold(quota, counted[i], 0, 1);
         return true;
 }
 
 void quota_return_waiting(struct quota *quota, const struct address *source)
 {
-        unsigned lengths[3], n = prefixes_of(source, lengths);
+        unsigned n = source_levels(source);
 
         for (unsigned i = 0; i < n; i++) {
-                struct quota_source *counted = find(quota, source, lengths[i]);
+                struct quota_source *counted = find(quota, source, i);
 
                 if (counted && counted->n_waiting > 0)
-                        counted->n_waiting--;
+                        hold(quota, counted, 0, -1);
         }
 }
 
 void quota_count_name(struct quota *quota, const struct address *source, int delta)
 {
-        unsigned lengths[3], n;
-
         if (!source->family)
                 return;
-        n = prefixes_of(source, lengths);
-        for (unsigned i = 0; i < n; i++) {
-                struct quota_source *counted = delta > 0 ? get(quota, source, lengths[i])
-                                                         : find(quota, source, lengths[i]);
+        for (unsigned i = 0; i < source_levels(source); i++) {
+                struct quota_source *counted = delta > 0 ? get(quota, source, i) : find(quota, source, i);
 
                 if (counted && (delta > 0 || counted->n_names > 0))
-                        counted->n_names += (uint32_t) delta;
+                        hold(quota, counted, delta, 0);
         }
-}
-
-void quota_forget_names(struct quota *quota)
-{
-        struct quota_source *source;
-
-        TAILQ_FOREACH (source, &quota->uses, by_use)
-                source->n_names = 0;
 }
 
 uint32_t quota_names(const struct quota *quota, const struct address *source)
 {
-        unsigned lengths[3];
-        const struct quota_source *found;
+        const struct quota_source *found = find(quota, source, 0);
 
-        (void) prefixes_of(source, lengths);
-        found = find(quota, source, lengths[0]);
         return found ? found->n_names : 0;
+}
+
+uint32_t quota_sources(const struct quota *quota)
+{
+        return quota->n_sources;
 }

@@ -37,6 +37,6 @@ void quota_return_waiting(struct quota *quota, const struct address *source);
 
 /* Names held by a source: "delta" is 1 or -1. */
 void quota_count_name(struct quota *quota, const struct address *source, int delta);
-/* All counts of names start again at zero. */
-void quota_forget_names(struct quota *quota);
 uint32_t quota_names(const struct quota *quota, const struct address *source);
+/* How many sources and prefixes are remembered. */
+uint32_t quota_sources(const struct quota *quota);

@@ -131,8 +131,11 @@ char *upstream_config_identity(const struct upstream_config *config)
         char zone[DNS_NAME_FORMAT_MAX], *identity;
         int r;
 
+        /* One with reverse zones only is told from others of its kind by the first of them. */
         if (config->zone.length > 0)
                 dns_name_format(&config->zone, zone);
+        else if (config->type == UPSTREAM_NSUPDATE && config->reverse_zones.n_items > 0)
+                dns_name_format(&config->reverse_zones.items[0], zone);
         else
                 strcpy(zone, "-");
         if (config->control_socket)

@@ -9,6 +9,7 @@ import re
 import struct
 import subprocess
 import termios
+import time
 
 import pytest
 
@@ -266,12 +267,48 @@ def test_without_a_daemon_or_a_bus(lab):
     assert done.returncode == 1 and "bus" in done.stderr
 
 
+@pytest.mark.parametrize("verb", ("flush", "reconcile"))
+def test_a_block_does_not_outlive_its_cause(lab, verb):
+    """A name that a server would not have can be claimed when the administrator has made room and says so."""
+    server = lab.named(ZONE).start()
+    control = Control(lab, upstreams=[server.upstream(ZONE)])
+    status, output = server.nsupdate(f"update add foo.{ZONE}. 60 A 192.0.2.1", zone=ZONE)
+    assert status == 0, output
+    assert control.client.claim("foo", "10.0.0.1").rcode == "REFUSED"
+    status, output = server.nsupdate(f"update delete foo.{ZONE}. A", zone=ZONE)
+    assert status == 0, output
+    now = int(time.time())
+    assert control.client.claim("foo", "10.0.0.1", inception=now - 200).rcode == "REFUSED"
+    control.table(verb)
+    eventually(lambda: control.nsregd.client(ZONE).claim("foo", "10.0.0.1", inception=now - 100).rcode == "NOERROR")
+    assert (f"foo.{ZONE}.", "A", "10.0.0.1") in server.records(ZONE)
+
+
+def test_an_import_can_be_given_up(lab):
+    bus = lab.bus().start()
+    nsregd = lab.nsregd({ZONE: {}}, environment=bus.environment)
+    with open(os.path.join(nsregd.data_dir, f"{ZONE}.keydb"), "w", encoding="utf-8") as keydb:
+        keydb.write("{ this is no")
+    nsregd.start()
+    bus.wait_for(SERVICE)
+    client = nsregd.client(ZONE)
+    assert client.claim("foo", "10.0.0.1").rcode == "SERVFAIL"
+    done = bus.run(program("nsregctl"), "abandon-import", ZONE)
+    assert done.returncode == 0 and "new names" in done.stdout, done
+    assert client.claim("foo", "10.0.0.1").rcode == "NOERROR"
+    done = bus.run(program("nsregctl"), "abandon-import", ZONE)
+    assert done.returncode == 1 and "waits" in done.stderr, done
+    # For good.
+    nsregd.restart()
+    assert nsregd.client(ZONE).claim("bar", "10.0.0.2").rcode == "NOERROR"
+
+
 def test_help_and_version(lab):
     bus = lab.bus()
     done = bus.run(program("nsregctl"), "--help")
     assert done.returncode == 0 and done.stderr == ""
     for verb in ("status", "list", "show", "zones", "upstreams", "reserved", "revoke", "withdraw", "reserve", "unreserve",
-                 "monitor", "flush", "reconcile", "reload", "statistics", "client"):
+                 "abandon-import", "monitor", "flush", "reconcile", "reload", "statistics", "client"):
         assert re.search(rf"^  {verb}\b", done.stdout, re.M), verb
     assert bus.run(program("nsregctl"), "--version").stdout.startswith("nsregctl ")
 

@@ -97,6 +97,12 @@ static const struct bad_case bad_nsregd[] = {
         { "zones:\n  d.example:\n    max-adr-ttl: 1h\n",
           "nsregd.yaml:3:5: zones.d.example.max-adr-ttl: unknown key (did you mean \"max-addr-ttl\"?)" },
         { "colour: blue\n", "nsregd.yaml:1:1: colour: unknown key" },
+        { "zones:\n  a.example:\n    upstreams:\n    - {type: nsupdate, hostname: h, zone: example, timeout: "
+          "1s}\n"
+          "  b.example.:\n    upstreams:\n    - {type: builtin}\n"
+          "    - {type: nsupdate, hostname: h, zone: example, timeout: 2s}\n",
+          "nsregd.yaml:8:7: upstream 2 of zone b.example. is the same server and zone as upstream 1 of zone "
+          "a.example., with another key or other connection settings" },
         { "\"li\\e[31m\": 1\n", "nsregd.yaml:1:1: li\\027[31m: unknown key" },
         { "listen-port: ssh\n", "nsregd.yaml:1:14: listen-port: \"ssh\" is not a port number" },
         { "listen-port: 0\n", "nsregd.yaml:1:14: listen-port: \"0\": out of range (1 to 65535)" },
@@ -922,6 +928,27 @@ static void test_key_file(void **state)
         assert_memory_equal(error.text, expected, strlen(expected));
 }
 
+/* What zones may differ in: the records' TTL, filters, their reverse zones; and entries with reverse zones
+ * only have a key each. */
+static void test_zones_share_a_server(void **state)
+{
+        struct nsregd_config *config = parse_nsregd("zones:\n"
+                                                    "  a.example:\n    upstreams:\n"
+                                                    "    - {type: nsupdate, hostname: h, zone: example, "
+                                                    "record-ttl: 1s, reverse-zones: [10.in-addr.arpa]}\n"
+                                                    "    - {type: nsupdate, hostname: h, reverse-zones: "
+                                                    "[11.in-addr.arpa], tsig-name: a, tsig-secret: YQ==}\n"
+                                                    "    - {type: nsupdate, hostname: h, reverse-zones: "
+                                                    "[12.in-addr.arpa], tsig-name: b, tsig-secret: YQ==}\n"
+                                                    "  b.example:\n    upstreams:\n"
+                                                    "    - {type: nsupdate, hostname: h, zone: example, "
+                                                    "record-ttl: 2s, exclude-nets: [fd00::/8]}\n");
+
+        assert_int_equal(config->zones[0].policy.reverse_zones.n_items, 3);
+        assert_int_equal(config->zones[1].policy.reverse_zones.n_items, 0);
+        nsregd_config_free(config);
+}
+
 static void test_everybody_is_warned_about(void **state)
 {
         static const char text[] = "zones: {d.example: {allowed-nets: ['0.0.0.0/0']}}";
@@ -997,6 +1024,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_directories_hide_one_another, make_tree, remove_tree),
                 cmocka_unit_test_setup_teardown(test_readable_secret_is_warned_about, make_tree, remove_tree),
                 cmocka_unit_test_setup_teardown(test_key_file, make_tree, remove_tree),
+                cmocka_unit_test(test_zones_share_a_server),
                 cmocka_unit_test(test_everybody_is_warned_about),
                 cmocka_unit_test(test_a_failed_file_changes_nothing),
                 cmocka_unit_test_setup_teardown(test_user_file, make_tree, remove_tree),

@@ -168,8 +168,6 @@ static void test_names(void **state)
         quota_count_name(quota, &source, -1);
         assert_int_equal(quota_names(quota, &source), 0);
         quota_count_name(quota, &source, 1);
-        quota_forget_names(quota);
-        assert_int_equal(quota_names(quota, &source), 0);
         quota_free(quota);
 }
 
@@ -202,14 +200,38 @@ static void test_memory_is_bounded(void **state)
         struct address holder = parse("192.0.2.1"), source = parse("10.0.0.0");
         struct quota *quota = make(&limits, 1000);
 
+        /* Many who hold something, and were there first, keep nobody from being forgotten. */
+        for (uint8_t i = 0; i < 200; i++) {
+                struct address other = parse("198.51.100.0");
+
+                other.bytes[3] = i;
+                quota_count_name(quota, &other, 1);
+        }
         quota_count_name(quota, &holder, 1);
-        for (uint32_t i = 0; i < 100000; i++) {
+        for (uint32_t i = 0; i < 300000; i++) {
                 source.bytes[1] = (uint8_t) (i >> 16);
                 source.bytes[2] = (uint8_t) (i >> 8);
                 source.bytes[3] = (uint8_t) i;
                 assert_true(quota_take_update(quota, &source, NOW));
         }
         assert_int_equal(quota_names(quota, &holder), 1);
+        assert_true(quota_sources(quota) <= 65536 + 201);
+        quota_free(quota);
+}
+
+/* Rates that nobody needs are rates all the same. */
+static void test_large_rates(void **state)
+{
+        struct peer_limits limits = PEER_LIMITS_DEFAULT;
+        struct address source = parse("10.0.0.1");
+        struct quota *quota;
+        unsigned n = 0;
+
+        limits.updates_per_second_per_source = 4000000000U;
+        quota = make(&limits, 1000);
+        for (unsigned i = 0; i < 1000; i++)
+                n += quota_take_update(quota, &source, NOW + i * 50 * USEC_PER_SEC);
+        assert_int_equal(n, 1000);
         quota_free(quota);
 }
 
@@ -220,6 +242,7 @@ int main(void)
                 cmocka_unit_test(test_exempt),        cmocka_unit_test(test_new_names),
                 cmocka_unit_test(test_verifications), cmocka_unit_test(test_names),
                 cmocka_unit_test(test_waiting),       cmocka_unit_test(test_memory_is_bounded),
+                cmocka_unit_test(test_large_rates),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
