@@ -8,6 +8,7 @@
 #include "nsregd/import.h"
 #include "nsregd/manager.h"
 #include "nsregd/message-ids.h"
+#include "nsregd/prove.h"
 #include "nsregd/service-user.h"
 #include "util/log.h"
 
@@ -105,6 +106,8 @@ static int show_config(const struct options *options)
                 log_event(LOG_ERR, MESSAGE_CONFIGURATION_REJECTED, &fields, "%s", error.text ?: strerror(-r));
         } else if (options->print)
                 nsregd_config_print(config, stdout);
+        if (r >= 0 && options->check_config)
+                r = prove_upstreams(config);
         /* Another file is no service's. */
         if (r >= 0 && options->check_config && !options->config_path && geteuid() == 0)
                 r = service_user_check(config);

@@ -148,3 +148,20 @@ def test_every_option_is_in_the_manual(name):
     assert not [option for option in options if not re.search(rf"^\.It Fl .*-{option}\b", manual, re.M)]
     for option in re.findall(r"^\.It Fl (?:\w , )?-([a-z-]+)", manual, re.M):
         assert f"--{option}" in shown, option
+
+
+def test_a_certificate_that_is_missing_is_told_beforehand(lab):
+    """By the check, and by a reload with its reason: not only by the start that fails."""
+    server = lab.unbound(ZONE).start()
+    entry = {**server.upstream(), "client-cert": "/nonexistent/control.pem"}
+    zones = {ZONE: {"upstreams": [entry]}}
+    nsregd = lab.nsregd(zones)
+    status, _, errors = nsregd.run("--check-config")
+    assert status == 1 and ZONE in errors and "/nonexistent/control.pem" in errors, errors
+    nsregd.config["zones"] = {ZONE: {"upstreams": [server.upstream()]}}
+    assert nsregd.run("--check-config")[0] == 0
+    nsregd.start()
+    nsregd.config["zones"] = zones
+    nsregd.reload()
+    nsregd.wait_log(rf"Zone {ZONE}\.: .*/nonexistent/control.pem")
+    assert nsregd.alive(ZONE)
