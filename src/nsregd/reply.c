@@ -28,19 +28,22 @@ static void write_text(struct dns_builder *builder, const struct dns_name *owner
         dns_builder_rr_end(builder);
 }
 
-ssize_t reply_refusal(const struct dns_message *request, const struct dns_name *name,
-                      const struct dns_edns *edns, const struct decision *decision, uint8_t *buffer,
-                      size_t size)
+ssize_t reply_refusal(const struct dns_message *request, const struct update *update,
+                      const struct decision *decision, uint8_t *buffer, size_t size)
 {
         static const struct dns_name root = { .length = 1 };
+        const struct dialect *dialect = update ? update->dialect : NULL;
         struct dns_edns parsed = {}, answer = {};
+        const struct dns_edns *edns = update ? &update->edns : NULL;
         struct dns_builder builder;
         ssize_t n;
 
-        begin(&builder, request, decision->rcode, buffer, size);
-        write_text(&builder, name ?: &root, decision->text);
         if ((!edns || !edns->present) && request->opt >= 0 && dns_edns_parse(request, &parsed) >= 0)
                 edns = &parsed;
+        begin(&builder, request, decision->rcode, buffer, size);
+        if (dialect ? dialect->refuses_by_txt : !edns || !edns->present)
+                write_text(&builder, update && update->name.length > 0 ? &update->name : &root,
+                           decision->text);
         if (edns && edns->present) {
                 answer.udp_size = DNS_UDP_MAX;
                 answer.ede_code = decision->ede == DNS_EDE_NONE ? DNS_EDE_OTHER : decision->ede;
@@ -76,23 +79,22 @@ ssize_t reply_short(const struct dns_message *request, enum dns_rcode rcode, uin
 /* What was left out is told to those who can read it. */
 static void tell_filtered(const struct update *update, struct dns_edns *edns, char *text, size_t size)
 {
+        static const char outside[] = "outside the networks this zone allows", never[] = "never registered";
+        const struct operation *filtered = NULL;
         char address[ADDRESS_FORMAT_MAX];
 
-        if (update->n_filtered == 0)
+        for (unsigned i = 0; i < update->n_operations && !filtered; i++)
+                if (update->operations[i].filtered)
+                        filtered = &update->operations[i];
+        if (!filtered)
                 return;
-        for (unsigned i = 0; i < update->n_operations; i++)
-                if (update->operations[i].filtered) {
-                        address_format(&update->operations[i].address, address);
-                        break;
-                }
+        address_format(&filtered->address, address);
         if (update->n_filtered == 1)
-                snprintf(text, size, "address %s was left out: it is outside the networks this zone allows",
-                         address);
+                snprintf(text, size, "address %s was left out: it is %s", address,
+                         filtered->never ? never : outside);
         else
-                snprintf(text, size,
-                         "%u addresses were left out, %s among them: they are outside the networks "
-                         "this zone allows",
-                         update->n_filtered, address);
+                snprintf(text, size, "%u addresses were left out, %s among them: it is %s",
+                         update->n_filtered, address, filtered->never ? never : outside);
         edns->ede_code = DNS_EDE_PROHIBITED;
         edns->ede_text = text;
         edns->ede_text_length = (uint16_t) strlen(text);
@@ -102,18 +104,21 @@ ssize_t reply_granted(const struct dns_message *request, const struct update *up
                       const struct zone_policy *policy, const struct grant *grant, uint8_t *buffer,
                       size_t size)
 {
-        bool withdrawn = update->edns.lease_form > 0 && update->edns.lease_sec == 0;
         struct dns_builder builder;
         char text[160];
         ssize_t n;
 
         begin(&builder, request, DNS_RCODE_NOERROR, buffer, size);
-        for (unsigned i = 0; policy && !withdrawn && i < update->n_operations; i++) {
+        for (unsigned i = 0; i < update->n_operations; i++) {
                 const struct operation *operation = &update->operations[i];
 
-                if (operation->kind == OPERATION_ADD && !operation->filtered)
+                if (operation->stands)
                         dns_builder_address(&builder, DNS_SECTION_ANSWER, &update->name, DNS_CLASS_IN,
                                             registry_grant_record(policy, update, operation->ttl_sec),
+                                            &operation->address);
+                else if (operation->kind == OPERATION_DELETE_RR && operation->address.family &&
+                         update->dialect->echoes_removals)
+                        dns_builder_address(&builder, DNS_SECTION_ANSWER, &update->name, DNS_CLASS_NONE, 0,
                                             &operation->address);
         }
         if (update->edns.present) {
@@ -126,7 +131,7 @@ ssize_t reply_granted(const struct dns_message *request, const struct update *up
                 };
 
                 /* A pure removal or key refresh grants what it asked for, within bounds. */
-                if (policy && edns.lease_form > 0 && edns.lease_sec == 0 && update->edns.lease_sec > 0)
+                if (edns.lease_form > 0 && edns.lease_sec == 0 && update->edns.lease_sec > 0)
                         edns.lease_sec = registry_grant_record(policy, update, 0);
                 tell_filtered(update, &edns, text, sizeof(text));
                 dns_edns_write(&builder, &edns, DNS_RCODE_NOERROR);

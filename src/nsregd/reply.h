@@ -5,13 +5,13 @@
 
 #include "registry/registry.h"
 
-/* A refusal: the text as TXT record (owner: the name, class ANY, TTL 0), first in the additional section,
- * where the original's clients look for it; the Extended DNS Error when the request had an OPT record. "name"
- * and "edns" NULL: not known, because nothing of the message was to be believed. Returns the size, or 0:
- * there is no way to answer. */
-ssize_t reply_refusal(const struct dns_message *request, const struct dns_name *name,
-                      const struct dns_edns *edns, const struct decision *decision, uint8_t *buffer,
-                      size_t size);
+/* A refusal, with its text where the asker can read it: as an Extended DNS Error when the request had an OPT
+ * record; in the original's dialect also as a TXT record (owner: the name, class ANY, TTL 0), first in the
+ * additional section, where its clients look for it. Others cannot parse such a record: they get it only
+ * where there is no other way and nothing is known of them. "update" NULL: nothing of the message was to be
+ * believed; else what is known of it. Returns the size, or 0: there is no way to answer. */
+ssize_t reply_refusal(const struct dns_message *request, const struct update *update,
+                      const struct decision *decision, uint8_t *buffer, size_t size);
 
 /* Datagrams from strangers, whatever is in them, share one small rate of answers: enough to find a mistake
  * by, not enough to be of use against anybody whose address was forged. True: this one may have a short one.
@@ -20,8 +20,8 @@ bool reply_may_be_short(void);
 /* A header and the question as it was asked, so that no answer is longer than what it answers. The size. */
 ssize_t reply_short(const struct dns_message *request, enum dns_rcode rcode, uint8_t *buffer, size_t size);
 
-/* NOERROR: the accepted records in the answer section with the TTL they were granted, the Update Lease option
- * in the form it was asked for. */
+/* NOERROR: what stands of the additions in the answer section with the TTL it was granted, the Update Lease
+ * option in the form it was asked for. */
 ssize_t reply_granted(const struct dns_message *request, const struct update *update,
                       const struct zone_policy *policy, const struct grant *grant, uint8_t *buffer,
                       size_t size);

@@ -134,8 +134,7 @@ static void request_reply(struct request *request)
                 size = reply_granted(&message, &request->update, &request->served->policy, &request->grant,
                                      buffer, sizeof(buffer));
         else
-                size = reply_refusal(&message, request->update.name.length > 0 ? &request->update.name : NULL,
-                                     &request->update.edns, &request->decision, buffer, sizeof(buffer));
+                size = reply_refusal(&message, &request->update, &request->decision, buffer, sizeof(buffer));
         if (size > 0)
                 (void) stream_set_reply(context->streams, request->stream, buffer, (size_t) size);
         else
@@ -176,7 +175,7 @@ static void reply_at_once(struct context *context, struct stream_id stream, cons
         ssize_t size;
 
         announce_refused(context->announcer, NULL, &peer->remote, decision, false);
-        size = reply_refusal(message, NULL, NULL, decision, buffer, sizeof(buffer));
+        size = reply_refusal(message, NULL, decision, buffer, sizeof(buffer));
         if (size > 0)
                 /* To a connection that is gone there is nothing to say. */
                 (void) stream_set_reply(context->streams, stream, buffer, (size_t) size);
@@ -406,6 +405,13 @@ static enum admission request_admit(struct request *request)
         return ADMISSION_NEW;
 }
 
+/* What the answer tells: what is kept. */
+static void request_note_grant(struct request *request, const struct name_state *state)
+{
+        request->grant = registry_grant(request->served->zone, &request->update, state);
+        registry_note_standing(&request->update, state);
+}
+
 /* Refused because somebody else has the name. */
 static bool request_is_owner_mismatch(const struct request *request)
 {
@@ -430,8 +436,7 @@ static void request_judge(struct request *request)
         case ADMISSION_DUPLICATE:
                 /* The request accepted last, again: it was granted what stands. */
                 entry = request_entry(request);
-                request->grant = registry_grant(request->served->zone, &request->update,
-                                                entry ? entry->state : NULL);
+                request_note_grant(request, entry ? entry->state : NULL);
                 request_publish(request);
                 return;
         case ADMISSION_NEW:
@@ -615,11 +620,11 @@ static void request_apply(struct request *request)
                 request_grant(request);
                 return;
         case APPLICATION_REFRESH:
-                request->grant = registry_grant(request->served->zone, &request->update, after);
+                request_note_grant(request, after);
                 request_refresh(request, after);
                 return;
         case APPLICATION_CHANGE:
-                request->grant = registry_grant(request->served->zone, &request->update, after);
+                request_note_grant(request, after);
                 break;
         }
         if (!known && !quota_take_new_name(context->quota, &request->source, now_usec(CLOCK_MONOTONIC))) {

@@ -28,15 +28,31 @@ static bool admit_known(const struct registry_zone *zone, const struct update *u
         return true;
 }
 
+static const struct address *first_filtered(const struct update *update)
+{
+        unsigned i = 0;
+
+        while (!update->operations[i].filtered)
+                i++;
+        return &update->operations[i].address;
+}
+
 static bool admit_unknown(const struct registry_zone *zone, const struct update *update,
                           const struct name_state *state, struct decision *decision)
 {
-        char label[DNS_LABEL_MAX + 1], fingerprint[DNS_KEY_FINGERPRINT_MAX];
+        char label[DNS_LABEL_MAX + 1], fingerprint[DNS_KEY_FINGERPRINT_MAX], text[ADDRESS_FORMAT_MAX];
 
         if (!update->has_key)
                 return decide(decision, DNS_RCODE_REFUSED, DNS_EDE_PROHIBITED,
                               "name \"%s\" is not claimed; send the KEY record to claim it",
                               dns_name_copy_label(&update->name, label));
+        /* Of a known name that would be no reason: its owner gave other addresses, or none, and is told so.
+         */
+        if (update->n_additions > 0 && update->n_additions == update->n_filtered)
+                return decide(decision, DNS_RCODE_REFUSED, DNS_EDE_PROHIBITED,
+                              "none of the addresses can be registered here: %s is outside the networks "
+                              "this zone allows",
+                              address_format(first_filtered(update), text));
         if (!zone_policy_allows_source(zone->policy, &update->source))
                 return decide(decision, DNS_RCODE_REFUSED, DNS_EDE_PROHIBITED,
                               "names cannot be claimed from this network (allowed-nets)");
@@ -75,7 +91,9 @@ static enum admission check_replay(const struct name_state *state, const struct 
                 return ADMISSION_NEW;
         if (newer < 0) {
                 decide(decision, DNS_RCODE_SERVFAIL, DNS_EDE_NOT_READY,
-                       "older than the last accepted request; check this machine's clock");
+                       "older than the last accepted request for this name: another program signed later "
+                       "with the same "
+                       "key, or a clock is wrong");
                 return refused();
         }
         if (memcmp(update->hash, state->hash, REPLAY_HASH_SIZE) == 0)
@@ -185,6 +203,16 @@ struct grant registry_grant(const struct registry_zone *zone, const struct updat
         if (state && state->claimed)
                 grant.key_lease_sec = state->key_lease_sec;
         return grant;
+}
+
+void registry_note_standing(struct update *update, const struct name_state *state)
+{
+        for (unsigned i = 0; i < update->n_operations; i++) {
+                struct operation *operation = &update->operations[i];
+
+                operation->stands = operation->kind == OPERATION_ADD && !operation->filtered &&
+                                    name_state_find(state, &operation->address);
+        }
 }
 
 static bool has_type(const struct name_state *state, uint16_t type)

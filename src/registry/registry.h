@@ -107,6 +107,9 @@ uint32_t registry_grant_record(const struct zone_policy *policy, const struct up
 struct grant registry_grant(const struct registry_zone *zone, const struct update *update,
                             const struct name_state *state);
 
+/* Marks the additions of which something is left in this state (may be NULL: nothing). */
+void registry_note_standing(struct update *update, const struct name_state *state);
+
 /* Check 11: what the update makes of the name. */
 enum application {
         APPLICATION_REFUSED, /* decision is filled in */

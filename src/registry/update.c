@@ -10,6 +10,8 @@ static const struct dialect dialect_nsreg = {
         .key_section = DNS_SECTION_ADDITIONAL,
         .drops_addresses = true,
         .key_claims = false, /* it is sent with every request, removals too */
+        .refuses_by_txt = true,
+        .echoes_removals = true,
 };
 
 static const struct dialect dialect_plain = {
@@ -297,6 +299,7 @@ static bool judge_addition(const struct update_context *context, struct update *
                 return true;
         if (update->dialect->drops_addresses) {
                 operation->filtered = true;
+                operation->never = verdict == ADDRESS_NEVER;
                 update->n_filtered++;
                 return true;
         }
@@ -309,8 +312,8 @@ static bool judge_addition(const struct update_context *context, struct update *
 static bool decode_operations(const struct dns_message *message, const struct update_context *context,
                               struct update *update, struct decision *decision)
 {
-        unsigned first, n = dns_message_section(message, DNS_SECTION_AUTHORITY, &first), n_adds = 0;
-        const struct operation *last_filtered = NULL;
+        unsigned first, n = dns_message_section(message, DNS_SECTION_AUTHORITY, &first);
+        const struct operation *never = NULL;
         char text[ADDRESS_FORMAT_MAX];
 
         if (n > 0) {
@@ -328,17 +331,16 @@ static bool decode_operations(const struct dns_message *message, const struct up
                 update->n_operations = i + 1;
                 if (operation->kind != OPERATION_ADD)
                         continue;
-                n_adds++;
+                update->n_additions++;
                 if (!judge_addition(context, update, operation, decision))
                         return false;
-                if (operation->filtered)
-                        last_filtered = operation;
+                if (operation->never)
+                        never = operation;
         }
-        if (n_adds > 0 && n_adds == update->n_filtered)
+        if (never && update->n_filtered == update->n_additions)
                 return decide(decision, DNS_RCODE_REFUSED, DNS_EDE_PROHIBITED,
-                              "none of the addresses can be registered here: %s is outside the networks "
-                              "this zone allows",
-                              address_format(&last_filtered->address, text));
+                              "none of the addresses can be registered: %s never is, anywhere",
+                              address_format(&never->address, text));
         return true;
 }
 

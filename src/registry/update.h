@@ -22,6 +22,9 @@ struct dialect {
         enum dns_section key_section; /* where the KEY is */
         bool drops_addresses; /* an address that is not allowed is left out, else refuses the update */
         bool key_claims;      /* the KEY asks for the name even without an address */
+        bool refuses_by_txt;  /* the reason of a refusal is in a TXT record; else in an Extended DNS Error
+                                 alone */
+        bool echoes_removals; /* the answer repeats what was removed, beside what was added */
 };
 
 enum operation_kind {
@@ -39,6 +42,8 @@ struct operation {
         struct address address;
         uint32_t ttl_sec;
         bool filtered; /* an ADD of an address that this zone does not take: left out */
+        bool never;    /* ... and no zone ever does: multicast and the like */
+        bool stands;   /* an ADD of which something is left behind all operations */
 };
 
 enum prerequisite_kind {
@@ -69,7 +74,8 @@ struct update {
         uint32_t expiration;
         uint8_t hash[DNS_SIG0_HASH_SIZE];
         struct dns_edns edns; /* its ede_text is not to be used */
-        unsigned n_filtered;  /* operations left out */
+        unsigned n_additions; /* of which ... */
+        unsigned n_filtered;  /* ... so many are left out */
         struct operation *operations;
         unsigned n_operations;
         struct prerequisite *prerequisites;

@@ -243,6 +243,19 @@ static void upstream_take_next(struct upstream *upstream)
         plan_flush(upstream->plan);
 }
 
+/* Who waited for an upstream that the zone has no more, waits for it no more. */
+static void upstream_end_waiters(struct upstream *upstream)
+{
+        struct plan *plan = upstream->plan;
+        struct plan_waiter *waiter;
+
+        for (unsigned i = 0; i < plan->n_lanes; i++)
+                while ((waiter = LIST_FIRST(&plan->lanes[i].waiters))) {
+                        plan_waiter_cancel(waiter);
+                        plan->ops->waited(plan->userdata, waiter, WAIT_PUBLISHED, NULL);
+                }
+}
+
 static void upstream_take_state(struct upstream *upstream)
 {
         bool wanted = upstream->wanted;
@@ -259,6 +272,7 @@ static void upstream_take_state(struct upstream *upstream)
                 if (wanted)
                         break;
                 upstream->state = UPSTREAM_DRAINING;
+                upstream_end_waiters(upstream);
                 upstream->drain_until_usec = upstream_now() + DRAIN_USEC;
                 break;
         case UPSTREAM_DRAINING:

@@ -9,6 +9,7 @@ import struct
 import subprocess
 import time
 
+import dns.message
 import pytest
 
 from lab import ALGORITHMS, Key, eventually
@@ -66,16 +67,42 @@ def test_original_add_and_remove_in_one(registrar):
 
 
 def test_original_filter(registrar):
-    """An address outside allowed-nets is left out; nothing left refuses, and changes nothing."""
+    """An address outside allowed-nets is left out and not echoed. A claim of which nothing is left is refused; the
+    owner of a name is not, since its client would withdraw everything and give up for good."""
     client = registrar.client(ZONE)
     now = int(time.time())
     reply = client.claim("foo", "8.8.8.8", "10.0.0.1", inception=now - 300)
     assert reply.rcode == "NOERROR" and reply.granted() == {"10.0.0.1": 60} and reply.refusal is None
     reply = client.claim("foo", "8.8.8.8", "2001:db8::1", inception=now - 299)
-    assert reply.rcode == "REFUSED" and reply.refusal
-    reply = client.send(client.original("foo", ["8.8.8.8"], delete=["10.0.0.1"], inception=now - 298))
-    assert reply.rcode == "REFUSED"
+    assert reply.rcode == "NOERROR" and not reply.answer
     assert registrar.addresses("foo.d.example") == {"10.0.0.1"}
+    reply = client.send(client.original("foo", ["8.8.8.8"], delete=["10.0.0.1"], inception=now - 298))
+    assert reply.rcode == "NOERROR" and reply.granted() == {} and reply.removed() == {"10.0.0.1"}
+    assert registrar.addresses("foo.d.example") == set()
+    reply = registrar.client(ZONE).claim("bar", "8.8.8.8", "2001:db8::1")
+    assert reply.rcode == "REFUSED" and "8.8.8.8" in reply.refusal
+    assert registrar.client(ZONE).claim("bar", "10.0.0.7", inception=now).rcode == "NOERROR"
+
+
+def test_echo_is_what_stands(registrar):
+    """Removals as they were asked; of an addition that the same update takes back, nothing."""
+    client = registrar.client(ZONE)
+    now = int(time.time())
+    name = client.full("foo")
+    assert client.claim("foo", "10.0.0.1", inception=now - 300).rcode == "NOERROR"
+    message = client.update().add(name, 60, "10.0.0.2", "10.0.0.3").delete(name, "10.0.0.2").key(name, client.key, 3600)
+    reply = client.send(message.sign(client.key, name, inception=now - 299))
+    assert reply.rcode == "NOERROR" and reply.granted() == {"10.0.0.3": 60} and reply.removed() == {"10.0.0.2"}
+
+
+def test_only_the_original_gets_a_txt(registrar):
+    """A TXT of class ANY in an UPDATE reply is nothing that dnspython can parse: others have the EDE."""
+    client = registrar.client(ZONE)
+    for opt in (True, False):
+        reply = client.send(client.plain("localhost", ["10.0.0.1"], claim_ttl=600, opt=opt))
+        assert reply.rcode == "REFUSED" and reply.refusal is None
+        assert (reply.ede is not None) == opt
+        dns.message.from_wire(reply.octets)
 
 
 def test_original_refusal_form(registrar):

@@ -123,9 +123,16 @@ class Reply:
         return self.refusal or (self.ede[1] if self.ede else "")
 
     def granted(self):
-        """The echo: {address: TTL} of the A and AAAA records in the answer."""
+        """The echo of what was added: {address: TTL} of the A and AAAA records of class IN in the answer."""
+        return self._addresses("IN")
+
+    def removed(self):
+        """The echo of what was removed, in the original's dialect."""
+        return set(self._addresses("NONE"))
+
+    def _addresses(self, rclass):
         return {socket.inet_ntop(socket.AF_INET if record.type == "A" else socket.AF_INET6, record.rdata): record.ttl
-                for record in self.answer if record.type in ("A", "AAAA")}
+                for record in self.answer if record.type in ("A", "AAAA") and record.rclass == rclass}
 
     def key_lease(self):
         for record in self.answer:
