@@ -16,6 +16,7 @@ struct undo {
         struct undos *owner;
         struct change change;
         uint32_t generation; /* of the state that was refused */
+        uint16_t type;       /* the other types stand; 0: none does */
         char reason[];
 };
 
@@ -31,13 +32,26 @@ static void undo_free(struct undo *undo)
         free(undo);
 }
 
-static struct name_state *undo_state(const struct name_state *state, const char *reason,
+static void undo_type(struct name_state *state, uint16_t type)
+{
+        int family = type == DNS_TYPE_A ? AF_INET : AF_INET6;
+
+        for (unsigned i = state->n_records; i-- > 0;)
+                if (state->records[i].address.family == family)
+                        name_state_remove(state, &state->records[i]);
+}
+
+static struct name_state *undo_state(const struct name_state *state, uint16_t type, const char *reason,
                                      const struct registry_time *now)
 {
         struct name_state *after = name_state_copy(state);
 
         if (!after)
                 return NULL;
+        if (type != 0) {
+                undo_type(after, type);
+                return after;
+        }
         if (state->provisional == PROVISIONAL_CLAIM)
                 registry_free_name(after, now);
         else
@@ -86,14 +100,14 @@ static void undo_on_lock(struct name_lock *lock)
                 undo_free(undo);
                 return;
         }
-        after = undo_state(entry->state, undo->reason, &now);
+        after = undo_state(entry->state, undo->type, undo->reason, &now);
         if (!after || change_commit(&undo->change, served, after, undo_on_done) < 0) {
                 announce_not_stored(context->announcer, &lock->name, -ENOMEM);
                 undo_free(undo);
         }
 }
 
-void undo_begin(struct undos *undos, const struct dns_name *name, const char *reason)
+void undo_begin(struct undos *undos, const struct dns_name *name, uint16_t type, const char *reason)
 {
         struct served_zone *served = undo_zone(undos, name);
         struct name_entry *entry = served ? registry_find(served->zone, name) : NULL;
@@ -108,6 +122,7 @@ void undo_begin(struct undos *undos, const struct dns_name *name, const char *re
         }
         undo->owner = undos;
         undo->generation = entry->generation;
+        undo->type = type;
         strcpy(undo->reason, reason);
         LIST_INSERT_HEAD(&undos->list, undo, undos);
         /* Work of our own always finds a place. */
