@@ -59,6 +59,8 @@ static const struct config_key nsupdate_keys[] = {
         { "tsig-algorithm", CONFIG_SCALAR, &config_type_tsig_algorithm, "hmac-sha256",
           UPSTREAM(tsig_key.algorithm) },
         { "tsig-key-file", CONFIG_SCALAR, &config_type_string, NULL, UPSTREAM(tsig_key_file) },
+        { "tsig-fudge", CONFIG_SCALAR, &config_type_tsig_fudge, "auto", UPSTREAM(tsig_fudge_sec),
+          .minimum = 1, .maximum = TSIG_FUDGE_SEC },
         { "keep-records", CONFIG_SCALAR, &config_type_bool, "true", UPSTREAM(keep_records) },
         { "exclude-nets", CONFIG_LIST, &config_type_prefixes, NULL, UPSTREAM(exclude_nets) },
         { "protect-foreign-names", CONFIG_SCALAR, &config_type_bool, "true",
@@ -126,6 +128,11 @@ static int check_tsig(struct config_decoder *decoder, const struct config_node *
         }
         if (has_name)
                 upstream->key_source = UPSTREAM_KEY_INLINE;
+        else if (!upstream->tcp)
+                config_decoder_complain(
+                        decoder, node, "tcp",
+                        "without a TSIG key, UDP is open to anybody's forged answers: give a key, or "
+                        "use TCP");
         else
                 config_decoder_warn(decoder, node, NULL,
                                     "no TSIG key: whoever can reach the server can do what this entry does");

@@ -232,6 +232,30 @@ static bool print_seconds(const struct config_key *key, const void *target, FILE
 const struct config_type config_type_seconds = { "a time span such as 30s, 1h30m or 6months", parse_seconds,
                                                  print_seconds };
 
+static int parse_tsig_fudge(const struct config_key *key, const char *text, void *target,
+                            char why[static CONFIG_WHY_MAX])
+{
+        uint32_t seconds = 0;
+        int r = strcasecmp(text, "auto") == 0 ? 0 : parse_seconds(key, text, &seconds, why);
+
+        if (r >= 0)
+                *(uint16_t *) target = (uint16_t) seconds;
+        return r;
+}
+
+static bool print_tsig_fudge(const struct config_key *key, const void *target, FILE *out)
+{
+        const uint32_t seconds = *(const uint16_t *) target;
+
+        if (seconds > 0)
+                return print_seconds(key, &seconds, out);
+        fputs("auto", out);
+        return true;
+}
+
+const struct config_type config_type_tsig_fudge = { "auto, or a time span such as 30s", parse_tsig_fudge,
+                                                    print_tsig_fudge };
+
 void config_print_quoted(const char *text, FILE *out)
 {
         fputc('"', out);

@@ -28,14 +28,15 @@ void config_server_clear(struct config_server *server);
 /* As a YAML text in double quotes. */
 void config_print_quoted(const char *text, FILE *out);
 
-extern const struct config_type config_type_bool;      /* [bool] */
-extern const struct config_type config_type_number;    /* [uint32_t] */
-extern const struct config_type config_type_port;      /* [uint16_t] */
-extern const struct config_type config_type_percent;   /* [uint32_t] "25", "25%", "25 %" */
-extern const struct config_type config_type_size;      /* [uint32_t] bytes; "64K", "1M" */
-extern const struct config_type config_type_seconds;   /* [uint32_t] a time span of whole seconds */
-extern const struct config_type config_type_time_span; /* [usec_t] */
-extern const struct config_type config_type_string;    /* [char *] */
+extern const struct config_type config_type_bool;       /* [bool] */
+extern const struct config_type config_type_number;     /* [uint32_t] */
+extern const struct config_type config_type_port;       /* [uint16_t] */
+extern const struct config_type config_type_percent;    /* [uint32_t] "25", "25%", "25 %" */
+extern const struct config_type config_type_size;       /* [uint32_t] bytes; "64K", "1M" */
+extern const struct config_type config_type_tsig_fudge; /* [uint16_t] seconds; 0: auto */
+extern const struct config_type config_type_seconds;    /* [uint32_t] a time span of whole seconds */
+extern const struct config_type config_type_time_span;  /* [usec_t] */
+extern const struct config_type config_type_string;     /* [char *] */
 extern const struct config_type config_type_enum;     /* [int, or an enum] argument: names, NULL-terminated */
 extern const struct config_type config_type_choice;   /* [char *] one of the names of the argument */
 extern const struct config_type config_type_dns_name; /* [struct dns_name] */

@@ -2,7 +2,8 @@
 #include "dns/message.h"
 #include "util/macro.h"
 
-#define POINTER_BITS 0xc000
+#define POINTER_BITS    0xc000
+#define POINTER_TARGETS 0x4000 /* only what lies before this can be pointed to */
 
 static void count_in(struct dns_builder *builder, enum dns_section section)
 {
@@ -16,13 +17,23 @@ static void count_in(struct dns_builder *builder, enum dns_section section)
                 builder->counts[section]++;
 }
 
-/* The question's name is the only target of compression: it is where nearly all owners end. */
+/* The question's name is where nearly all owners end, and many RRs have the owner of the one before. A
+ * message without a question is not compressed at all. */
 static void write_owner(struct dns_builder *builder, const struct dns_name *owner)
 {
-        size_t kept = owner->length;
+        size_t kept = owner->length, position = builder->writer.position;
 
-        if (!builder->plain && builder->question_at != 0 && !dns_name_is_root(&builder->question) &&
-            dns_name_is_subdomain(owner, &builder->question)) {
+        if (builder->plain || builder->question_at == 0 || dns_name_is_root(&builder->question)) {
+                wire_write_bytes(&builder->writer, owner->wire, kept);
+                return;
+        }
+        if (builder->owner_at != 0 && dns_name_equal(&builder->owner, owner)) {
+                wire_write_u16(&builder->writer, (uint16_t) (POINTER_BITS | builder->owner_at));
+                return;
+        }
+        builder->owner_at = position < POINTER_TARGETS && kept > 2 ? (uint16_t) position : 0;
+        builder->owner = *owner;
+        if (dns_name_is_subdomain(owner, &builder->question)) {
                 kept -= builder->question.length;
                 wire_write_bytes(&builder->writer, owner->wire, kept);
                 wire_write_u16(&builder->writer, (uint16_t) (POINTER_BITS | builder->question_at));
@@ -40,6 +51,18 @@ void dns_builder_begin(struct dns_builder *builder, void *buffer, size_t size, u
         wire_write_u16(&builder->writer, flags);
         for (enum dns_section s = DNS_SECTION_QUESTION; s < _DNS_SECTIONS; s++)
                 wire_write_u16(&builder->writer, 0);
+}
+
+void dns_builder_resume(struct dns_builder *builder, void *buffer, size_t size, size_t capacity)
+{
+        const uint8_t *octets = buffer;
+
+        *builder = (struct dns_builder){
+                .writer = wire_writer_init(buffer, MIN(capacity, (size_t) DNS_MESSAGE_MAX)),
+        };
+        builder->writer.position = size;
+        for (enum dns_section s = DNS_SECTION_QUESTION; s < _DNS_SECTIONS; s++)
+                builder->counts[s] = (uint16_t) (octets[4 + 2 * s] << 8 | octets[5 + 2 * s]);
 }
 
 void dns_builder_question(struct dns_builder *builder, const struct dns_name *name, uint16_t type,
@@ -115,6 +138,7 @@ void dns_builder_reset(struct dns_builder *builder, struct dns_builder_mark mark
 {
         builder->writer.position = mark.position;
         builder->writer.error = false;
+        builder->owner_at = 0;
         memcpy(builder->counts, mark.counts, sizeof(builder->counts));
 }
 

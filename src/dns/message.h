@@ -95,15 +95,18 @@ const uint8_t *dns_message_rdata(const struct dns_message *message, const struct
 int dns_rr_address(const struct dns_message *message, const struct dns_rr *rr, struct address *ret);
 
 /* Building. The writer holds header and RRs; begin writes the header with zero counts, each RR counts itself
- * in. Owner names are compressed against the (first) question's name (unless "plain"), names in RDATA never
- * are. At most DNS_MESSAGE_MAX octets are written, whatever the buffer holds. */
+ * in. Owner names are compressed against the (first) question's name, and where an owner is the one of the RR
+ * before, against that (unless "plain"); names in RDATA never are. At most DNS_MESSAGE_MAX octets are
+ * written, whatever the buffer holds. */
 struct dns_builder {
         struct wire_writer writer;
         uint16_t counts[_DNS_SECTIONS];
         size_t rdlength_at;
         uint16_t question_at; /* 0: no question written */
         struct dns_name question;
-        bool plain; /* no compression at all; for the caller to set after begin */
+        bool plain;        /* no compression at all; for the caller to set after begin */
+        uint16_t owner_at; /* 0: none that can be pointed to */
+        struct dns_name owner;
 };
 
 void dns_builder_begin(struct dns_builder *builder, void *buffer, size_t size, uint16_t id, uint16_t flags);
@@ -121,6 +124,8 @@ void dns_builder_address(struct dns_builder *builder, enum dns_section section, 
                          uint16_t class, uint32_t ttl, const struct address *address);
 /* Uncompressed name into RDATA. */
 void dns_builder_rdata_name(struct dns_builder *builder, const struct dns_name *name);
+/* Goes on behind a message that was ended before: only in its last section, and without compression. */
+void dns_builder_resume(struct dns_builder *builder, void *buffer, size_t size, size_t capacity);
 /* Undoes everything written since "mark" (for answers that outgrow a UDP payload). */
 struct dns_builder_mark {
         size_t position;

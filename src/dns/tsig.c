@@ -164,15 +164,15 @@ static void write_tsig(struct dns_builder *builder, const struct tsig *tsig)
         dns_builder_rr_end(builder);
 }
 
-int tsig_sign(struct dns_builder *builder, const struct tsig_key *key, uint64_t now_sec,
+int tsig_sign(struct dns_builder *builder, const struct tsig_key *key, uint64_t now_sec, uint16_t fudge_sec,
               struct tsig_context *ret)
 {
-        struct tsig_context context = { .key = key, .time_signed = now_sec };
+        struct tsig_context context = { .key = key, .time_signed = now_sec, .fudge = fudge_sec };
         struct tsig tsig = {
                 .name = key->name,
                 .algorithm = algorithm_name(key->algorithm),
                 .time_signed = now_sec,
-                .fudge = TSIG_FUDGE_SEC,
+                .fudge = fudge_sec,
         };
         const uint8_t *data = builder->writer.data;
         int r;
@@ -195,6 +195,17 @@ int tsig_sign(struct dns_builder *builder, const struct tsig_key *key, uint64_t 
 
         *ret = context;
         return 0;
+}
+
+ssize_t tsig_sign_message(uint8_t *message, size_t size, size_t capacity, const struct tsig_key *key,
+                          uint64_t now_sec, uint16_t fudge_sec, struct tsig_context *ret)
+{
+        struct dns_builder builder;
+        int r;
+
+        dns_builder_resume(&builder, message, size, capacity);
+        r = tsig_sign(&builder, key, now_sec, fudge_sec, ret);
+        return r < 0 ? r : dns_builder_end(&builder);
 }
 
 static int parse_tsig(const struct dns_message *message, struct tsig *ret)
@@ -248,49 +259,37 @@ static bool mac_is_right(const struct dns_message *message, const struct tsig_co
         return CRYPTO_memcmp(mac, tsig->mac, tsig->mac_size) == 0;
 }
 
-static enum tsig_verdict judge_time(const struct tsig *tsig, uint64_t now_sec, uint64_t *ret_server_time)
-{
-        uint64_t distance;
-
-        /* In such an answer the time signed is the one of the request; the server's is in the other data. */
-        if (tsig->error == DNS_RCODE_BADTIME) {
-                struct wire_reader reader = wire_reader_init(tsig->other, tsig->other_size);
-
-                *ret_server_time = wire_read_u48(&reader);
-                return reader.error ? TSIG_BAD : TSIG_BADTIME;
-        }
-
-        distance = now_sec > tsig->time_signed ? now_sec - tsig->time_signed : tsig->time_signed - now_sec;
-        return distance > tsig->fudge ? TSIG_BAD : TSIG_GOOD;
-}
-
 enum tsig_verdict tsig_verify(const struct dns_message *reply, const struct tsig_context *context,
-                              uint64_t now_sec, unsigned *ret_error, uint64_t *ret_server_time)
+                              struct tsig_answer *ret)
 {
         struct dns_name algorithm = algorithm_name(context->key->algorithm);
+        struct wire_reader reader;
         struct tsig tsig;
 
-        *ret_error = 0;
-        *ret_server_time = 0;
+        *ret = (struct tsig_answer){};
         if (reply->tsig < 0)
                 return TSIG_MISSING;
         if (parse_tsig(reply, &tsig) < 0)
                 return TSIG_BAD;
 
-        *ret_error = tsig.error;
+        ret->error = tsig.error;
         if (reply->id != context->id)
                 return TSIG_BAD;
         if (tsig.mac_size == 0 && (tsig.error == DNS_RCODE_BADKEY || tsig.error == DNS_RCODE_BADSIG))
                 return TSIG_UNSIGNED;
-        if (tsig.original_id != context->id || !dns_name_equal(&tsig.name, &context->key->name) ||
-            !dns_name_equal(&tsig.algorithm, &algorithm))
+        if (!dns_name_equal(&tsig.name, &context->key->name) || !dns_name_equal(&tsig.algorithm, &algorithm))
                 return TSIG_BAD;
         if (!mac_is_right(reply, context, &tsig))
                 return TSIG_BAD;
 
+        ret->forwarded = tsig.original_id != context->id;
         /* Whoever signs an error other than these two had better not say that the request went well. */
-        if (tsig.error != DNS_RCODE_NOERROR && tsig.error != DNS_RCODE_BADTIME)
+        if (tsig.error == DNS_RCODE_NOERROR)
+                return TSIG_GOOD;
+        if (tsig.error != DNS_RCODE_BADTIME)
                 return TSIG_BAD;
-
-        return judge_time(&tsig, now_sec, ret_server_time);
+        /* In such an answer the time signed is the one of the request; the server's is in the other data. */
+        reader = wire_reader_init(tsig.other, tsig.other_size);
+        ret->server_time = wire_read_u48(&reader);
+        return reader.error ? TSIG_BAD : TSIG_BADTIME;
 }

@@ -4,6 +4,7 @@
 /* TSIG, RFC 8945: signing our updates and queries, verifying the answers to them. */
 
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "dns/message.h"
 #include "util/macro.h"
@@ -42,24 +43,40 @@ struct tsig_context {
         uint8_t request_mac[TSIG_MAC_MAX];
         uint8_t request_mac_length;
         uint16_t id;
+        uint16_t fudge;       /* seconds */
         uint64_t time_signed; /* seconds */
 };
 
 #define TSIG_FUDGE_SEC 300
+/* At most so many octets are appended by signing. */
+#define TSIG_ROOM (2 * DNS_NAME_MAX + 26 + TSIG_MAC_MAX)
 
 /* Appends a TSIG as last RR, fills in the context; dns_builder_end() is then for the caller to call. 0,
  * -EMSGSIZE, -EIO. */
-int tsig_sign(struct dns_builder *builder, const struct tsig_key *key, uint64_t now_sec,
+int tsig_sign(struct dns_builder *builder, const struct tsig_key *key, uint64_t now_sec, uint16_t fudge_sec,
               struct tsig_context *ret);
+/* The same to a message that is complete but for it, in a buffer of "capacity" octets. Its new size, or as
+ * above. */
+ssize_t tsig_sign_message(uint8_t *message, size_t size, size_t capacity, const struct tsig_key *key,
+                          uint64_t now_sec, uint16_t fudge_sec, struct tsig_context *ret);
 
 enum tsig_verdict {
         TSIG_GOOD,
         TSIG_MISSING,  /* no TSIG in the answer: a hint, never success */
         TSIG_UNSIGNED, /* BADKEY or BADSIG, unsigned as the RFC has it: a hint, never success */
-        TSIG_BADTIME,  /* properly signed: the server's clock is in *ret_server_time */
-        TSIG_BAD,      /* wrong key, name, algorithm, MAC, id, or time outside the fudge */
+        TSIG_BADTIME,  /* properly signed: the server's clock is in server_time */
+        TSIG_BAD,      /* wrong key, name, algorithm, MAC, id */
 };
 
-/* Verifies the answer to the request that filled the context. "*ret_error" is the TSIG error field. */
+struct tsig_answer {
+        unsigned error;       /* the TSIG error field */
+        uint64_t server_time; /* of BADTIME; seconds */
+        /* It came through a forwarder: the message was signed for another ID than ours (RFC 8945 section
+         * 5.3). */
+        bool forwarded;
+};
+
+/* Verifies the answer to the request that filled the context. Its MAC is bound to ours, so that the time in
+ * it says nothing about its age, and is not judged. */
 enum tsig_verdict tsig_verify(const struct dns_message *reply, const struct tsig_context *context,
-                              uint64_t now_sec, unsigned *ret_error, uint64_t *ret_server_time);
+                              struct tsig_answer *ret);

@@ -14,6 +14,7 @@
 #include "util/log.h"
 
 #define REPLY_MAX      (64 * 1024)
+#define SLICE_SIZE     (256 * 1024)
 #define TIMER_ACCURACY USEC_PER_MSEC
 
 struct control_tls {
@@ -237,10 +238,16 @@ static int reply_make_room(struct control_stream *stream)
 
 static void receive(struct control_stream *stream)
 {
+        size_t had = stream->reply_have;
+
         for (;;) {
                 bool eof = false;
-                int r = reply_make_room(stream);
+                int r;
 
+                /* A long reply in slices; what TLS has decrypted already would not wake anybody. */
+                if (stream->reply_have - had > SLICE_SIZE && !(stream->ssl && SSL_pending(stream->ssl) > 0))
+                        return;
+                r = reply_make_room(stream);
                 if (r < 0) {
                         finish(stream, r);
                         return;

@@ -15,6 +15,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/socket.h>
+#include <sys/types.h>
 #include <systemd/sd-event.h>
 
 #include "util/macro.h"
@@ -38,6 +40,8 @@ struct dns_client_options {
                                       */
         usec_t idle_timeout_usec;    /* 0: 10 s */
         usec_t retry_usec;           /* UDP: sent again after so long, doubling; 0: 1 s */
+        bool reset_unanswered;       /* TCP: what was sent and not answered is not to be delivered late by the
+                                      * kernel:       the connection is reset, not closed */
 };
 
 /* error 0: the reply, in the client's memory, gone when this returns; nothing of it is judged beyond ID,
@@ -45,6 +49,27 @@ struct dns_client_options {
  * -EHOSTUNREACH, -ENXIO (the name has no address), -EBADMSG (the stream made no sense), ... May call anything
  * of the client, its free included. Never called from within dns_client_request(). */
 typedef void (*dns_client_done)(void *userdata, int error, const uint8_t *reply, size_t size);
+
+/* Called when the octets of a message are about to go to the kernel: what depends on the time, as a
+ * signature, is made here, in a copy of the message. Perhaps more than once, if the kernel takes nothing of
+ * it after all. The new size, at most "capacity"; or negative errno: the request ends with it. Nothing of the
+ * client may be called. */
+typedef ssize_t (*dns_client_prepare)(void *userdata, uint8_t *message, size_t size, size_t capacity);
+/* Called when the kernel has taken octets of the message: what is completed without this was surely never
+ * sent. Nothing of the client may be called. */
+typedef void (*dns_client_sent)(void *userdata);
+
+struct dns_client_message {
+        const void *octets; /* copied */
+        size_t size;
+        size_t room; /* octets that prepare may add */
+        usec_t timeout_usec;
+        bool over_tcp; /* though the client is one for UDP */
+        dns_client_prepare prepare;
+        dns_client_sent sent;
+        dns_client_done done;
+        void *userdata;
+};
 
 /* Told at every change; error is why a connection ended, or 0. May be NULL. Must not free the client. */
 typedef void (*dns_client_on_state)(void *userdata, enum dns_client_state state, int error);
@@ -63,6 +88,9 @@ uint16_t dns_client_id(struct dns_client *client);
  * too many in flight (1024). */
 int dns_client_request(struct dns_client *client, const void *message, size_t size, usec_t timeout_usec,
                        dns_client_done done, void *userdata, struct dns_request **ret);
+/* The same, with more to be said. */
+int dns_client_send(struct dns_client *client, const struct dns_client_message *message,
+                    struct dns_request **ret);
 /* Without completion. Takes NULL; returns NULL. */
 struct dns_request *dns_request_cancel(struct dns_request *request);
 
@@ -72,6 +100,8 @@ int dns_client_connect(struct dns_client *client);
 void dns_client_disconnect(struct dns_client *client);
 
 enum dns_client_state dns_client_get_state(const struct dns_client *client);
+/* Where the connection goes or, of a UDP client, the first of the addresses; NULL: not known yet. A view. */
+const struct sockaddr_storage *dns_client_peer(const struct dns_client *client);
 size_t dns_client_pending(const struct dns_client *client);
 /* Octets accepted from the caller but not yet by the kernel. */
 size_t dns_client_unsent(const struct dns_client *client);

@@ -315,7 +315,7 @@ static const char *upstream_state(const struct upstream *upstream)
                 return upstream->state == UPSTREAM_DRAINING ? "draining" : "left-over";
         if (upstream_error(upstream))
                 return "retrying";
-        return plan->n_units > plan->n_refused ? "working" : "idle";
+        return plan_pending(plan) > 0 ? "working" : "idle";
 }
 
 static int get_upstream(sd_bus *bus, const char *path, const char *interface, const char *property,
@@ -345,8 +345,7 @@ static int get_upstream(sd_bus *bus, const char *path, const char *interface, co
         if (streq(property, "LastError"))
                 return sd_bus_message_append(reply, "s", upstream_error(upstream) ?: "");
         if (streq(property, "Pending"))
-                return sd_bus_message_append(
-                        reply, "t", (uint64_t) (upstream->plan->n_units - upstream->plan->n_refused));
+                return sd_bus_message_append(reply, "t", (uint64_t) plan_pending(upstream->plan));
         if (streq(property, "Refused"))
                 return sd_bus_message_append(reply, "t", (uint64_t) upstream->plan->n_refused);
         if (streq(property, "LastSuccessUSec"))

@@ -26,7 +26,6 @@ struct name_locks;
 struct publisher;
 struct reload;
 struct request;
-struct rows;
 struct standing;
 struct status;
 struct stop;
@@ -59,7 +58,6 @@ struct context {
         struct standing *standing;
         struct store *store;
         struct write_back *write_back;
-        struct rows *rows;
         struct publisher *publisher;
         struct stream_set *streams;
         struct udp_server *datagrams;

@@ -37,18 +37,11 @@ static int load_name(void *userdata, const struct dns_name *zone_name, const cha
 static int load_unit(void *userdata, const struct unit_row *row)
 {
         struct context *context = userdata;
-        struct rrset set = {};
-        int r;
 
-        if (!publisher_find(context->publisher, row->upstream))
+        /* Where nothing was ever accepted, nothing is left over. */
+        if (!publisher_find(context->publisher, row->upstream) && row->flags & UNIT_ROW_ACCEPTED)
                 context->n_left_over++;
-        r = rrset_from_bytes(&set, row->values, row->values_size);
-        if (r >= 0)
-                r = publisher_load_row(context->publisher, row->upstream,
-                                       row->mode == UNIT_SHARED ? UNIT_PTR : UNIT_FORWARD, &row->owner,
-                                       (enum row_state) row->flags, &set);
-        rrset_clear(&set);
-        return r;
+        return publisher_load_row(context->publisher, row);
 }
 
 static int load_serial(void *userdata, const struct dns_name *zone_name, uint32_t serial)

@@ -20,7 +20,6 @@
 #include "nsregd/name-lock.h"
 #include "nsregd/reload.h"
 #include "nsregd/request.h"
-#include "nsregd/rows.h"
 #include "nsregd/standing.h"
 #include "nsregd/status.h"
 #include "nsregd/stop.h"
@@ -38,27 +37,27 @@ struct manager {
 
 /* --- what the parts below ask for --- */
 
-static void on_put_row(void *userdata, const struct upstream *upstream, const struct unit *unit, bool wait)
+static int on_put_row(void *userdata, const struct unit_row *row, struct waiter *waiter, waiter_done done)
 {
         const struct context *context = userdata;
 
-        rows_put(context->rows, upstream, unit, wait);
+        return store_put_unit(context->store, row, waiter, done);
 }
 
-static void on_delete_row(void *userdata, const struct upstream *upstream, const struct unit *unit)
+static int on_delete_row(void *userdata, const struct unit_row *key, struct waiter *waiter, waiter_done done)
 {
         const struct context *context = userdata;
 
-        rows_delete(context->rows, upstream, unit);
+        return store_delete_unit(context->store, key, waiter, done);
 }
 
 static void on_refused(void *userdata, const struct upstream *upstream, const struct dns_name *name,
-                       const char *reason)
+                       uint16_t type, const char *reason)
 {
         const struct context *context = userdata;
 
         announce_upstream_refused(context->announcer, upstream, name, reason);
-        undo_begin(context->undos, name, reason);
+        undo_begin(context->undos, name, type, reason);
 }
 
 static void on_upstream_changed(void *userdata, const struct upstream *upstream, const char *reason)
@@ -100,7 +99,9 @@ static void on_renamed(void *userdata, const struct upstream *upstream, const ch
 {
         const struct context *context = userdata;
 
-        rows_rename(context->rows, from, to);
+        /* Without memory they stay under the old one, and are looked at when that is configured again. */
+        if (store_move_units(context->store, from, to, NULL, NULL) < 0)
+                log_warning("Out of memory: what is known of %s is not known of %s.", from, to);
 }
 
 static const struct publisher_ops publisher_ops = {
@@ -153,8 +154,6 @@ static int make_parts(struct context *context)
                 r = changes_new(context, &context->changes);
         if (r >= 0)
                 r = undos_new(context, &context->undos);
-        if (r >= 0)
-                r = rows_new(context, &context->rows);
         if (r >= 0)
                 r = clock_watch_new(context, &context->clock_watch);
         if (r >= 0)
@@ -322,7 +321,6 @@ struct manager *manager_free(struct manager *manager)
         lease_ends_free(context->lease_ends);
         reload_free(context->reload);
         write_back_free(context->write_back);
-        rows_free(context->rows);
         changes_free(context->changes);
         name_locks_free(context->locks);
         status_free(context->status);

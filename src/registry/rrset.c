@@ -91,6 +91,27 @@ int rrset_add_all(struct rrset *set, const struct rrset *other)
         return 0;
 }
 
+int rrset_add_item(struct rrset *set, const struct rrset_item *item)
+{
+        return rrset_add(set, item->type, item->rdata, item->length);
+}
+
+struct rrset rrset_of_type(const struct rrset *set, uint16_t type)
+{
+        struct rrset_item item;
+        uint32_t position = 0, at = 0, from = 0, to = 0;
+
+        /* They are in the order of their types. */
+        while (rrset_next(set, &position, &item)) {
+                if (item.type == type && to == 0)
+                        from = at;
+                if (item.type == type)
+                        to = position;
+                at = position;
+        }
+        return to == 0 ? (struct rrset){} : (struct rrset){ .bytes = set->bytes + from, .size = to - from };
+}
+
 int rrset_copy(struct rrset *ret, const struct rrset *set)
 {
         *ret = (struct rrset){};

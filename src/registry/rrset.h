@@ -37,6 +37,9 @@ static inline bool rrset_is_empty(const struct rrset *set)
         return set->size == 0;
 }
 unsigned rrset_count(const struct rrset *set);
+/* All of one type, as a view into the set: good while the set is, and not to be cleared. */
+struct rrset rrset_of_type(const struct rrset *set, uint16_t type);
+int rrset_add_item(struct rrset *set, const struct rrset_item *item); /* 0 or -ENOMEM */
 
 /* Walks: "position" starts at 0; false at the end. */
 bool rrset_next(const struct rrset *set, uint32_t *position, struct rrset_item *ret);

@@ -63,11 +63,17 @@ const char *const database_statement_texts[_STATEMENTS] = {
                 " proven = excluded.proven",
         [STATEMENT_CUT_RECORDS] = "DELETE FROM records WHERE zone = ? AND label = ? AND position >= ?",
         [STATEMENT_PUT_UNIT] =
-                "INSERT INTO units (upstream, mode, owner, type, rdata, zone, flags, vals)"
-                " VALUES (?,?,?,?,?,?,?,?) ON CONFLICT (upstream, mode, owner, type, rdata) DO UPDATE SET"
-                " zone = excluded.zone, flags = excluded.flags, vals = excluded.vals",
-        [STATEMENT_DELETE_UNIT] = "DELETE FROM units WHERE upstream = ? AND mode = ? AND owner = ?"
-                                  " AND type = ? AND rdata = ?",
+                "INSERT INTO units (upstream, zone, mode, owner, type, rdata, flags, vals)"
+                " VALUES (?,?,?,?,?,?,?,?) ON CONFLICT (upstream, zone, mode, owner, type, rdata)"
+                " DO UPDATE SET flags = excluded.flags, vals = excluded.vals",
+        [STATEMENT_DELETE_UNIT] = "DELETE FROM units WHERE upstream = ? AND zone = ? AND mode = ?"
+                                  " AND owner = ? AND type = ? AND rdata = ?",
+        /* What is there already under the new identity says what is there. */
+        [STATEMENT_MOVE_UNITS] =
+                "INSERT INTO units (upstream, zone, mode, owner, type, rdata, flags, vals)"
+                " SELECT ?2, zone, mode, owner, type, rdata, flags, vals FROM units WHERE upstream = ?1"
+                " ON CONFLICT (upstream, zone, mode, owner, type, rdata) DO NOTHING",
+        [STATEMENT_FORGET_UNITS] = "DELETE FROM units WHERE upstream = ?",
         [STATEMENT_PUT_SERIAL] = "INSERT INTO serials (zone, serial) VALUES (?,?)"
                                  " ON CONFLICT (zone) DO UPDATE SET serial = excluded.serial",
         [STATEMENT_PUT_IMPORT] = "INSERT INTO imports (zone, imported_usec) VALUES (?,?)"

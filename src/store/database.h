@@ -31,6 +31,8 @@ enum database_statement {
         STATEMENT_CUT_RECORDS,
         STATEMENT_PUT_UNIT,
         STATEMENT_DELETE_UNIT,
+        STATEMENT_MOVE_UNITS,
+        STATEMENT_FORGET_UNITS,
         STATEMENT_PUT_SERIAL,
         STATEMENT_PUT_IMPORT,
         STATEMENT_PUT_HEARTBEAT,
@@ -72,6 +74,8 @@ int database_put_name(struct database *database, const struct dns_name *zone, co
 int database_move_ends(struct database *database, const struct dns_name *zone, const struct moved_ends *ends);
 int database_put_unit(struct database *database, const struct unit_row *row);
 int database_delete_unit(struct database *database, const struct unit_row *key);
+/* All rows of one upstream become those of another; "to" NULL: they are forgotten. */
+int database_move_units(struct database *database, const char *from, const char *to);
 int database_put_serial(struct database *database, const struct dns_name *zone, uint32_t serial);
 int database_put_import(struct database *database, const struct dns_name *zone, usec_t real_usec);
 /* "generation": the last one that was given. */

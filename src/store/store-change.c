@@ -109,6 +109,16 @@ int store_delete_unit(struct store *store, const struct unit_row *key, struct wa
         return put_unit(store, JOB_DELETE_UNIT, &row, waiter, done);
 }
 
+int store_move_units(struct store *store, const char *from, const char *to, struct waiter *waiter,
+                     waiter_done done)
+{
+        const struct unit_row row = { .upstream = from,
+                                      .values = (const uint8_t *) to,
+                                      .values_size = strlen(to) + 1 };
+
+        return put_unit(store, JOB_MOVE_UNITS, &row, waiter, done);
+}
+
 int store_put_serial(struct store *store, const struct dns_name *zone, uint32_t serial, struct waiter *waiter,
                      waiter_done done)
 {

@@ -104,11 +104,12 @@ static bool same_key(const struct upstream_config *a, const struct upstream_conf
 bool upstream_config_same_connection(const struct upstream_config *a, const struct upstream_config *b)
 {
         return a->type == b->type && same_text(a->hostname, b->hostname) && a->port == b->port &&
-               a->tcp == b->tcp && a->timeout_usec == b->timeout_usec &&
-               a->protect_foreign_names == b->protect_foreign_names && same_key(a, b) &&
-               same_text(a->control_socket, b->control_socket) && same_text(a->client_cert, b->client_cert) &&
-               same_text(a->client_key, b->client_key) && same_text(a->server_cert, b->server_cert) &&
-               same_text(a->server_name, b->server_name) && same_text(a->zone_type, b->zone_type);
+               a->tcp == b->tcp && a->tsig_fudge_sec == b->tsig_fudge_sec &&
+               a->timeout_usec == b->timeout_usec && a->protect_foreign_names == b->protect_foreign_names &&
+               same_key(a, b) && same_text(a->control_socket, b->control_socket) &&
+               same_text(a->client_cert, b->client_cert) && same_text(a->client_key, b->client_key) &&
+               same_text(a->server_cert, b->server_cert) && same_text(a->server_name, b->server_name) &&
+               same_text(a->zone_type, b->zone_type);
 }
 
 bool upstream_config_equal(const struct upstream_config *a, const struct upstream_config *b)

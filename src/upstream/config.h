@@ -41,6 +41,7 @@ struct upstream_config {
         enum upstream_algorithm_source key_source;
         char *tsig_key_file; /* as configured */
         struct tsig_key tsig_key;
+        uint16_t tsig_fudge_sec; /* 0: settled with the server */
 
         char *control_socket; /* unbound: unix path, or NULL for TLS */
         char *client_cert, *client_key, *server_cert, *server_name;

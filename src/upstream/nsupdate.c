@@ -1,45 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 #include <stdio.h>
-#include <sys/random.h>
 
-#include "net/dns-client.h"
-#include "upstream/nsupdate.h"
+#include "upstream/nsupdate-internal.h"
 #include "util/log.h"
 
-struct nsupdate {
-        struct upstream *upstream;
-        struct dns_client *client;
-        LIST_HEAD(, exchange) exchanges;
-};
+/* How often it is tried how to sign, before it is given up for now. */
+#define TRIES_MAX 4
 
-/* A message under way: an UPDATE for all units of a batch, a query for one of them, or, without a job, for
- * the serial of a lane's zone. */
-struct exchange {
-        LIST_ENTRY(exchange) exchanges;
-        struct nsupdate *driver;
-        struct dns_request *request;
-        struct job *job;
-        unsigned unit; /* or lane */
-        uint16_t type; /* of a query */
-        struct tsig_context tsig;
-};
-
-/* A batch under way. */
-struct job {
-        struct plan_batch *batch;
-        unsigned n_open;
-        enum plan_outcome outcome; /* the worst so far */
-        char reason[160];
-        struct answer {
-                struct rrset found;
-                bool foreign;
-                unsigned n_missing; /* answers still to come */
-        } answers[];                /* of a query batch */
-};
-
-static void note(struct job *job, enum plan_outcome outcome, const char *format, ...) _printf_(3, 4);
-static void finish_job(struct nsupdate *driver, struct job *job);
+static bool has_answers(const struct plan_batch *batch)
+{
+        return batch->action == PLAN_QUERY || batch->action == PLAN_PROBE;
+}
 
 static void exchange_free(struct exchange *exchange)
 {
@@ -55,45 +27,43 @@ static void job_free(struct job *job, unsigned n_units)
         free(job);
 }
 
+/* --- life --- */
+
 static void nsupdate_close(void *userdata)
 {
         struct nsupdate *driver = userdata;
+        struct job *job;
 
         while (!LIST_EMPTY(&driver->exchanges)) {
                 struct exchange *exchange = LIST_FIRST(&driver->exchanges);
-                struct job *job = exchange->job;
 
+                job = exchange->job;
                 exchange_free(exchange);
                 if (job && --job->n_open == 0) {
                         struct plan_batch *batch = job->batch;
 
-                        job_free(job, batch->action == PLAN_QUERY ? batch->n_units : 0);
+                        job_free(job, has_answers(batch) ? batch->n_units : 0);
                         free(batch);
                 }
+        }
+        while ((job = TAILQ_FIRST(&driver->held))) {
+                TAILQ_REMOVE(&driver->held, job, held);
+                free(job->batch);
+                job_free(job, 0);
         }
         dns_client_free(driver->client);
         free(driver);
 }
 
-static void nsupdate_abandon(void *userdata, const char *reason)
+static void on_state(void *userdata, enum dns_client_state state, int error)
 {
         struct nsupdate *driver = userdata;
 
-        while (!LIST_EMPTY(&driver->exchanges)) {
-                struct exchange *exchange = LIST_FIRST(&driver->exchanges);
-                struct upstream *upstream = driver->upstream;
-                struct job *job = exchange->job;
-                unsigned lane = exchange->unit;
-
-                exchange_free(exchange);
-                if (!job) {
-                        upstream_serial(upstream, lane, -ECANCELED, 0);
-                        continue;
-                }
-                note(job, PLAN_LOST, "%s", reason);
-                if (--job->n_open == 0)
-                        finish_job(driver, job);
-        }
+        if (state != DNS_CLIENT_CONNECTED)
+                return;
+        driver->n_answers = 0;
+        if (driver->upstream->driver == driver)
+                upstream_connected(driver->upstream);
 }
 
 static int nsupdate_open(struct upstream *upstream, void **ret, char **why)
@@ -105,6 +75,7 @@ static int nsupdate_open(struct upstream *upstream, void **ret, char **why)
                 .udp = !config->tcp,
                 .connect_timeout_usec = config->timeout_usec,
                 .idle_timeout_usec = 30 * USEC_PER_SEC,
+                .reset_unanswered = true,
         };
         struct nsupdate *driver = calloc(1, sizeof(*driver));
         int r;
@@ -113,12 +84,16 @@ static int nsupdate_open(struct upstream *upstream, void **ret, char **why)
                 return -ENOMEM;
         driver->upstream = upstream;
         LIST_INIT(&driver->exchanges);
-        r = dns_client_new(upstream_event(upstream), &options, NULL, driver, &driver->client);
+        TAILQ_INIT(&driver->held);
+        r = dns_client_new(upstream_event(upstream), &options, on_state, driver, &driver->client);
         if (r < 0) {
                 free(driver);
                 *why = strdup("its connection cannot be set up");
                 return r;
         }
+        /* One that is opened beside another is not in force yet. */
+        if (!upstream->driver)
+                upstream->plan->fudge_sec = nsupdate_fudge(driver, NULL);
         *ret = driver;
         return 0;
 }
@@ -130,420 +105,341 @@ static bool nsupdate_is_connected(const void *userdata)
         return dns_client_get_state(driver->client) == DNS_CLIENT_CONNECTED;
 }
 
-/* --- building --- */
+/* --- ends --- */
 
-static void write_records(struct dns_builder *builder, const struct unit *unit, const struct dns_name *owner,
-                          uint32_t ttl_sec)
+static void finish_answers(struct job *job, usec_t now_usec)
 {
-        struct rrset_item item;
-        uint32_t position = 0;
+        struct plan_batch *batch = job->batch;
 
-        while (rrset_next(&unit->sending, &position, &item))
-                dns_builder_rr(builder, DNS_SECTION_AUTHORITY, owner, item.type, DNS_CLASS_IN, ttl_sec,
-                               item.rdata, item.length);
-}
+        for (unsigned i = 0; i < batch->n_units; i++) {
+                struct answer *answer = &job->answers[i];
 
-/* Nothing foreign is at the name: no address, no alias, no delegation. A TXT may be. */
-static void write_prerequisites(struct dns_builder *builder, const struct unit *unit)
-{
-        static const uint16_t forward[] = { DNS_TYPE_A, DNS_TYPE_AAAA, DNS_TYPE_CNAME, DNS_TYPE_NS };
-        static const uint16_t ptr[] = { DNS_TYPE_PTR, DNS_TYPE_CNAME };
-        const uint16_t *types = unit->kind == UNIT_FORWARD ? forward : ptr;
-        size_t n = unit->kind == UNIT_FORWARD ? ELEMENTSOF(forward) : ELEMENTSOF(ptr);
-        struct dns_name owner = unit_owner(unit);
-
-        for (size_t i = 0; i < n; i++)
-                dns_builder_rr(builder, DNS_SECTION_ANSWER, &owner, types[i], DNS_CLASS_NONE, 0, NULL, 0);
-}
-
-static void write_forward(struct dns_builder *builder, const struct unit *unit, enum plan_action action,
-                          uint32_t ttl_sec)
-{
-        struct dns_name owner = unit_owner(unit);
-
-        if (action == PLAN_REPLACE) {
-                dns_builder_rr(builder, DNS_SECTION_AUTHORITY, &owner, DNS_TYPE_A, DNS_CLASS_ANY, 0, NULL, 0);
-                dns_builder_rr(builder, DNS_SECTION_AUTHORITY, &owner, DNS_TYPE_AAAA, DNS_CLASS_ANY, 0, NULL,
-                               0);
-        }
-        write_records(builder, unit, &owner, ttl_sec);
-}
-
-/* PTRs are deleted by value: beside ours there may be others. */
-static void write_ptr(struct dns_builder *builder, const struct unit *unit, uint32_t ttl_sec)
-{
-        struct dns_name owner = unit_owner(unit);
-        struct rrset_item item;
-        uint32_t position = 0;
-
-        while (rrset_next(&unit->row_set, &position, &item))
-                if (!rrset_contains(&unit->sending, &item))
-                        dns_builder_rr(builder, DNS_SECTION_AUTHORITY, &owner, item.type, DNS_CLASS_NONE, 0,
-                                       item.rdata, item.length);
-        write_records(builder, unit, &owner, ttl_sec);
-}
-
-/* The RRset of each type is as expected, or absent (RFC 2136 sections 2.4.2 and 2.4.3). */
-static void write_expectations(struct dns_builder *builder, const struct unit *unit)
-{
-        static const uint16_t forward[] = { DNS_TYPE_A, DNS_TYPE_AAAA };
-        static const uint16_t ptr[] = { DNS_TYPE_PTR };
-        const uint16_t *types = unit->kind == UNIT_FORWARD ? forward : ptr;
-        size_t n = unit->kind == UNIT_FORWARD ? ELEMENTSOF(forward) : ELEMENTSOF(ptr);
-        struct dns_name owner = unit_owner(unit);
-
-        for (size_t i = 0; i < n; i++) {
-                struct rrset_item item;
-                uint32_t position = 0;
-                bool absent = true;
-
-                while (rrset_next(&unit->sending, &position, &item)) {
-                        if (item.type != types[i])
-                                continue;
-                        dns_builder_rr(builder, DNS_SECTION_ANSWER, &owner, item.type, DNS_CLASS_IN, 0,
-                                       item.rdata, item.length);
-                        absent = false;
-                }
-                if (absent)
-                        dns_builder_rr(builder, DNS_SECTION_ANSWER, &owner, types[i], DNS_CLASS_NONE, 0, NULL,
-                                       0);
-        }
-}
-
-static void build_update(struct dns_builder *builder, const struct plan_batch *batch, uint32_t ttl_sec)
-{
-        const struct dns_name *zone = &batch->plan->lanes[batch->lane].zone;
-
-        dns_builder_question(builder, zone, DNS_TYPE_SOA, DNS_CLASS_IN);
-        if (batch->action == PLAN_VERIFY) {
-                for (unsigned i = 0; i < batch->n_units; i++)
-                        write_expectations(builder, batch->units[i]);
-                return;
-        }
-        if (batch->action == PLAN_FIRST)
-                for (unsigned i = 0; i < batch->n_units; i++)
-                        write_prerequisites(builder, batch->units[i]);
-        for (unsigned i = 0; i < batch->n_units; i++)
-                if (batch->units[i]->kind == UNIT_FORWARD)
-                        write_forward(builder, batch->units[i], batch->action, ttl_sec);
+                /* What was not asked, or not answered, is not "nothing there". */
+                if (answer->n_missing > 0)
+                        continue;
+                if (batch->action == PLAN_QUERY)
+                        plan_answer(batch, i, &answer->found, answer->alias, now_usec);
                 else
-                        write_ptr(builder, batch->units[i], ttl_sec);
+                        plan_probed(batch, i, job->has_zone && answer->cut[0] ? answer->cut : NULL, now_usec);
+        }
 }
 
-/* --- answers --- */
-
+/* The batch is over; "upstream_sent" looks for the next. */
 static void finish_job(struct nsupdate *driver, struct job *job)
 {
         struct plan_batch *batch = job->batch;
         struct upstream *upstream = driver->upstream;
+        unsigned n_units = has_answers(batch) ? batch->n_units : 0;
         usec_t now_usec = upstream_now();
 
         if (job->outcome == PLAN_ACKNOWLEDGED)
                 upstream_succeeded(upstream);
-        if (batch->action != PLAN_QUERY) {
-                plan_finish(batch, job->outcome, job->reason, now_usec);
-                job_free(job, 0);
-        } else {
-                unsigned n_units = batch->n_units;
-
-                for (unsigned i = 0; i < n_units; i++)
-                        if (job->answers[i].n_missing == 0)
-                                plan_answer(batch, i, &job->answers[i].found, job->answers[i].foreign,
-                                            now_usec);
-                plan_finish_rest(batch, job->outcome, job->reason, now_usec);
-                job_free(job, n_units);
-        }
+        if (n_units > 0)
+                finish_answers(job, now_usec);
+        plan_finish_rest(batch, job->outcome, job->reason, now_usec);
+        job_free(job, n_units);
         upstream_sent(upstream);
 }
 
-static void note(struct job *job, enum plan_outcome outcome, const char *format, ...)
+static void end_job(struct nsupdate *driver, struct job *job, enum plan_outcome outcome, const char *reason)
 {
-        va_list arguments;
-
-        if (!job || job->outcome != PLAN_ACKNOWLEDGED)
-                return;
-        job->outcome = outcome;
-        va_start(arguments, format);
-        vsnprintf(job->reason, sizeof(job->reason), format, arguments);
-        va_end(arguments);
+        nsupdate_note(job, outcome, "%s", reason);
+        if (job->n_open == 0)
+                finish_job(driver, job);
 }
 
-/* No connection was there: nothing can have been applied. */
-static bool surely_unsent(int error)
-{
-        return error == -ECONNREFUSED || error == -EHOSTUNREACH || error == -ENETUNREACH || error == -ENXIO;
-}
+/* --- exchanges --- */
 
-static void judge_error(struct job *job, int error)
-{
-        switch (error) {
-        case -ETIMEDOUT:
-                note(job, PLAN_LOST, "no answer within the time-out");
-                break;
-        case -ENXIO:
-                note(job, PLAN_UNSENT, "the server's host name has no address");
-                break;
-        case -EBADMSG:
-                note(job, PLAN_LOST, "the answer is malformed");
-                break;
-        default:
-                note(job, surely_unsent(error) ? PLAN_UNSENT : PLAN_LOST, "connection failed: %s",
-                     strerror(-error));
-        }
-}
+static void end_try(struct nsupdate *driver, struct exchange *exchange, int error,
+                    const struct dns_message *reply);
 
-/* The reply's signature. True: it may be believed. */
-static bool judge_tsig(const struct exchange *exchange, const struct dns_message *reply)
-{
-        const struct upstream_config *config = exchange->driver->upstream->config;
-        struct job *job = exchange->job;
-        uint64_t server_time = 0;
-        unsigned error = 0;
-        int64_t skew;
-
-        if (config->key_source == UPSTREAM_KEY_NONE)
-                return true;
-        switch (tsig_verify(reply, &exchange->tsig, now_usec(CLOCK_REALTIME) / USEC_PER_SEC, &error,
-                            &server_time)) {
-        case TSIG_GOOD:
-                return true;
-        case TSIG_BADTIME:
-                skew = (int64_t) (server_time - exchange->tsig.time_signed);
-                note(job, PLAN_DENIED, "BADTIME: its clock and ours differ by %lld s; synchronize both",
-                     (long long) skew);
-                return false;
-        case TSIG_UNSIGNED:
-                note(job, PLAN_DENIED,
-                     error == DNS_RCODE_BADKEY
-                             ? "BADKEY: the server does not know the TSIG key; check tsig-name "
-                               "and tsig-algorithm"
-                             : "BADSIG: the TSIG secrets differ; check tsig-secret");
-                return false;
-        case TSIG_MISSING:
-                note(job, PLAN_LOST, "the answer is not signed (%s)",
-                     dns_rcode_to_string(dns_message_rcode(reply)) ?: "unknown RCODE");
-                return false;
-        case TSIG_BAD:
-                note(job, PLAN_LOST, "the answer's TSIG is wrong");
-                return false;
-        }
-        return false;
-}
-
-static void judge_update(struct job *job, unsigned rcode)
-{
-        const char *text = dns_rcode_to_string(rcode) ?: "unknown RCODE";
-
-        switch (rcode) {
-        case DNS_RCODE_NOERROR:
-                return;
-        case DNS_RCODE_YXDOMAIN:
-        case DNS_RCODE_YXRRSET:
-        case DNS_RCODE_NXRRSET:
-        case DNS_RCODE_NXDOMAIN:
-                note(job, PLAN_PREREQUISITE, "%s: the server has data of its own at this name", text);
-                return;
-        case DNS_RCODE_NOTAUTH:
-                note(job, PLAN_DENIED,
-                     "%s: the server is not authoritative for the zone, or the key may not "
-                     "update it",
-                     text);
-                return;
-        case DNS_RCODE_NOTIMP:
-                note(job, PLAN_DENIED, "%s: the server takes no updates", text);
-                return;
-        default:
-                note(job, PLAN_REJECTED, "the server answers %s to the update", text);
-        }
-}
-
-static void judge_answer(struct exchange *exchange, const struct dns_message *reply)
-{
-        struct answer *answer = &exchange->job->answers[exchange->unit];
-        const struct unit *unit = exchange->job->batch->units[exchange->unit];
-        struct dns_name owner = unit_owner(unit), name;
-        unsigned rcode = dns_message_rcode(reply), first, n;
-
-        if (rcode != DNS_RCODE_NOERROR && rcode != DNS_RCODE_NXDOMAIN) {
-                note(exchange->job, PLAN_REJECTED, "the server answers %s to a query",
-                     dns_rcode_to_string(rcode) ?: "unknown RCODE");
-                return;
-        }
-        n = dns_message_section(reply, DNS_SECTION_ANSWER, &first);
-        for (unsigned i = first; i < first + n; i++) {
-                const struct dns_rr *rr = &reply->rrs[i];
-
-                if (dns_message_owner(reply, rr, &name) < 0 || !dns_name_equal(&name, &owner))
-                        continue;
-                if (rr->type == DNS_TYPE_CNAME || rr->type == DNS_TYPE_DNAME)
-                        answer->foreign = true;
-                else if (rr->type == DNS_TYPE_PTR && rr->type == exchange->type) {
-                        if (dns_message_name(reply, rr->rdata, &name, NULL) >= 0)
-                                (void) rrset_add_name(&answer->found, DNS_TYPE_PTR, &name);
-                } else if (rr->type == exchange->type)
-                        (void) rrset_add(&answer->found, rr->type, dns_message_rdata(reply, rr),
-                                         rr->rdlength);
-        }
-        /* A referral at the name itself. */
-        n = dns_message_section(reply, DNS_SECTION_AUTHORITY, &first);
-        for (unsigned i = first; i < first + n; i++)
-                if (reply->rrs[i].type == DNS_TYPE_NS && !(reply->flags & DNS_FLAG_AA) &&
-                    dns_message_owner(reply, &reply->rrs[i], &name) >= 0 && dns_name_equal(&name, &owner))
-                        answer->foreign = true;
-        answer->n_missing--;
-}
-
-/* MNAME and RNAME are two names, the serial is behind them (RFC 1035 section 3.3.13). */
-static int read_serial(const struct dns_message *reply, const struct dns_name *zone, uint32_t *ret)
-{
-        unsigned first, n = dns_message_section(reply, DNS_SECTION_ANSWER, &first);
-        struct dns_name name;
-
-        if (dns_message_rcode(reply) != DNS_RCODE_NOERROR || !(reply->flags & DNS_FLAG_AA))
-                return -EBADMSG;
-        for (unsigned i = first; i < first + n; i++) {
-                const struct dns_rr *rr = &reply->rrs[i];
-                const uint8_t *rdata = dns_message_rdata(reply, rr);
-
-                if (rr->type != DNS_TYPE_SOA || rr->rdlength < 22 ||
-                    dns_message_owner(reply, rr, &name) < 0 || !dns_name_equal(&name, zone))
-                        continue;
-                rdata += rr->rdlength - 20;
-                *ret = (uint32_t) rdata[0] << 24 | (uint32_t) rdata[1] << 16 | (uint32_t) rdata[2] << 8 |
-                       rdata[3];
-                return 0;
-        }
-        return -EBADMSG;
-}
-
-static void take_serial(struct exchange *exchange, int error, const uint8_t *bytes, size_t size,
-                        struct dns_message *reply)
+static void take_serial(struct exchange *exchange, int error, const struct dns_message *reply)
 {
         struct upstream *upstream = exchange->driver->upstream;
+        struct tsig_answer answer;
         unsigned lane = exchange->unit;
         uint32_t serial = 0;
 
-        if (error >= 0 &&
-            (!reply || dns_message_walk(bytes, size, NULL, reply, NULL) < 0 || !judge_tsig(exchange, reply)))
+        if (error >= 0 && (!reply || nsupdate_verify(exchange, reply, &answer) != TSIG_GOOD))
                 error = -EBADMSG;
         if (error >= 0)
-                error = read_serial(reply, &upstream->plan->lanes[lane].zone, &serial);
+                error = nsupdate_read_serial(reply, &upstream->plan->lanes[lane].zone, &serial);
         exchange_free(exchange);
         upstream_serial(upstream, lane, error, serial);
+}
+
+static void take_reply(struct exchange *exchange, int error, const struct dns_message *reply)
+{
+        struct nsupdate *driver = exchange->driver;
+        struct job *job = exchange->job;
+
+        if (error < 0)
+                nsupdate_judge_error(exchange, error);
+        else if (!reply)
+                nsupdate_note(job, PLAN_LOST, "the answer is malformed");
+        else
+                nsupdate_judge_reply(exchange, reply);
+        exchange_free(exchange);
+        if (--job->n_open == 0)
+                finish_job(driver, job);
 }
 
 static void on_reply(void *userdata, int error, const uint8_t *bytes, size_t size)
 {
         struct exchange *exchange = userdata;
         struct nsupdate *driver = exchange->driver;
-        struct job *job = exchange->job;
         _cleanup_free_ struct dns_message *reply = malloc(sizeof(*reply));
 
         exchange->request = NULL;
-        if (!job) {
-                take_serial(exchange, error, bytes, size, reply);
+        driver->n_answers += error >= 0;
+        if (error >= 0 && reply && dns_message_walk(bytes, size, NULL, reply, NULL) < 0) {
+                free(reply);
+                reply = NULL;
+        }
+        switch (exchange->kind) {
+        case EXCHANGE_UPDATE:
+        case EXCHANGE_QUERY:
+        case EXCHANGE_PROBE:
+                take_reply(exchange, error, reply);
+                break;
+        case EXCHANGE_SERIAL:
+                take_serial(exchange, error, reply);
+                break;
+        case EXCHANGE_FUDGE:
+                end_try(driver, exchange, error, reply);
+                break;
+        }
+        if (!driver->step_back)
                 return;
-        }
-        if (error < 0)
-                judge_error(job, error);
-        else if (!reply)
-                note(job, PLAN_LOST, "out of memory");
-        else if (dns_message_walk(bytes, size, NULL, reply, NULL) < 0)
-                note(job, PLAN_LOST, "the answer is malformed");
-        else if (judge_tsig(exchange, reply)) {
-                if (job->batch->action == PLAN_QUERY)
-                        judge_answer(exchange, reply);
-                else
-                        judge_update(job, dns_message_rcode(reply));
-        }
-        exchange_free(exchange);
-        if (--job->n_open == 0)
-                finish_job(driver, job);
+        driver->step_back = false;
+        dns_client_disconnect(driver->client);
 }
 
-/* --- sending --- */
-
-static int send_message(struct nsupdate *driver, struct job *job, unsigned unit, uint16_t type)
+static void on_sent(void *userdata)
 {
-        const struct upstream_config *config = driver->upstream->config;
-        static uint8_t buffer[DNS_MESSAGE_MAX];
+        struct exchange *exchange = userdata;
+
+        if (exchange->sent)
+                return;
+        exchange->sent = true;
+        if (exchange->kind == EXCHANGE_UPDATE)
+                plan_sent(exchange->job->batch, nsupdate_time(exchange), exchange->tsig.fudge,
+                          exchange->peer ? (uint8_t) (exchange->peer - exchange->driver->peers + 1) : 0,
+                          upstream_now());
+}
+
+static struct exchange *exchange_new(struct nsupdate *driver, enum exchange_kind kind, struct job *job)
+{
         struct exchange *exchange = calloc(1, sizeof(*exchange));
-        const struct plan_batch *batch = job ? job->batch : NULL;
-        struct dns_builder builder;
-        ssize_t size;
-        int r;
+
+        if (!exchange)
+                return NULL;
+        exchange->driver = driver;
+        exchange->kind = kind;
+        exchange->job = job;
+        LIST_INSERT_HEAD(&driver->exchanges, exchange, exchanges);
+        return exchange;
+}
+
+/* Takes the exchange. */
+static int exchange_begin(struct exchange *exchange, const uint8_t *octets, ssize_t size)
+{
+        struct nsupdate *driver = exchange->driver;
+        const struct dns_client_message message = {
+                .octets = octets,
+                .size = (size_t) size,
+                .room = nsupdate_signs(driver) ? TSIG_ROOM : 0,
+                .timeout_usec = driver->upstream->config->timeout_usec,
+                .over_tcp = size > NSUPDATE_DATAGRAM_MAX,
+                .prepare = nsupdate_prepare,
+                .sent = on_sent,
+                .done = on_reply,
+                .userdata = exchange,
+        };
+        struct job *job = exchange->job;
+        int r = size < 0 ? (int) size : dns_client_send(driver->client, &message, &exchange->request);
+
+        if (r < 0)
+                exchange_free(exchange);
+        else if (job)
+                job->n_open++;
+        return r;
+}
+
+static uint8_t message_buffer[DNS_MESSAGE_MAX];
+
+static int send_question(struct nsupdate *driver, enum exchange_kind kind, struct job *job, unsigned unit,
+                         const struct dns_name *owner, uint16_t type)
+{
+        struct exchange *exchange = exchange_new(driver, kind, job);
 
         if (!exchange)
                 return -ENOMEM;
-        exchange->driver = driver;
-        exchange->job = job;
         exchange->unit = unit;
         exchange->type = type;
-        LIST_INSERT_HEAD(&driver->exchanges, exchange, exchanges);
-
-        dns_builder_begin(&builder, buffer, sizeof(buffer), dns_client_id(driver->client),
-                          (uint16_t) (type ? 0 : DNS_OPCODE_UPDATE << 11));
-        if (type) {
-                struct dns_name owner = batch ? unit_owner(batch->units[unit])
-                                              : driver->upstream->plan->lanes[unit].zone;
-
-                dns_builder_question(&builder, &owner, type, DNS_CLASS_IN);
-        } else
-                build_update(&builder, batch, config->record_ttl_sec);
-        size = dns_builder_end(&builder);
-        r = size < 0 ? (int) size : 0;
-        if (r >= 0 && config->key_source != UPSTREAM_KEY_NONE) {
-                r = tsig_sign(&builder, &config->tsig_key, now_usec(CLOCK_REALTIME) / USEC_PER_SEC,
-                              &exchange->tsig);
-                if (r >= 0) {
-                        size = dns_builder_end(&builder);
-                        r = size < 0 ? (int) size : 0;
-                }
-        }
-        if (r >= 0)
-                r = dns_client_request(driver->client, buffer, (size_t) size, config->timeout_usec, on_reply,
-                                       exchange, &exchange->request);
-        if (r < 0) {
-                exchange_free(exchange);
-                return r;
-        }
-        if (job)
-                job->n_open++;
-        return 0;
+        return exchange_begin(exchange, message_buffer,
+                              nsupdate_write_query(owner, type, dns_client_id(driver->client), message_buffer,
+                                                   sizeof(message_buffer)));
 }
 
 static void nsupdate_ask_serial(void *userdata, unsigned lane)
 {
         struct nsupdate *driver = userdata;
-        int r = send_message(driver, NULL, lane, DNS_TYPE_SOA);
+        const struct dns_name *zone = &driver->upstream->plan->lanes[lane].zone;
+        int r = send_question(driver, EXCHANGE_SERIAL, NULL, lane, zone, DNS_TYPE_SOA);
 
         if (r < 0)
                 upstream_serial(driver->upstream, lane, r, 0);
 }
 
-static int send_queries(struct nsupdate *driver, struct job *job)
+static int ask_content(struct nsupdate *driver, struct job *job, unsigned unit)
 {
+        struct dns_name owner = unit_owner(job->batch->units[unit]);
+        struct plan_position position = {};
+        struct plan_item item;
+        int r = 0;
+
+        while (r >= 0 && plan_item_next(job->batch->units[unit], &position, &item)) {
+                job->answers[unit].n_missing++;
+                r = send_question(driver, EXCHANGE_QUERY, job, unit, &owner, item.type);
+        }
+        return r;
+}
+
+static int ask_cut(struct nsupdate *driver, struct job *job, unsigned unit)
+{
+        struct dns_name owner = unit_owner(job->batch->units[unit]);
+
+        job->answers[unit].n_missing = 1;
+        return send_question(driver, EXCHANGE_PROBE, job, unit, &owner, DNS_TYPE_SOA);
+}
+
+static void send_questions(struct nsupdate *driver, struct job *job)
+{
+        const struct plan_batch *batch = job->batch;
+        int r = 0;
+
+        for (unsigned i = 0; i < batch->n_units; i++)
+                job->answers[i].n_missing = 1; /* until it was asked */
+        if (batch->action == PLAN_PROBE)
+                r = send_question(driver, EXCHANGE_PROBE, job, batch->n_units,
+                                  &batch->plan->lanes[batch->lane].zone, DNS_TYPE_SOA);
+        for (unsigned i = 0; i < batch->n_units && r >= 0; i++) {
+                job->answers[i].n_missing = 0;
+                r = batch->action == PLAN_QUERY ? ask_content(driver, job, i) : ask_cut(driver, job, i);
+        }
+        /* Too many at once, say: those that were asked are answered. */
+        if (r < 0)
+                end_job(driver, job, r == -ENOBUFS ? PLAN_AGAIN : PLAN_UNSENT, strerror(-r));
+}
+
+static void send_update(struct nsupdate *driver, struct job *job)
+{
+        struct exchange *exchange = exchange_new(driver, EXCHANGE_UPDATE, job);
+        ssize_t size = exchange ? nsupdate_write_update(driver, job->batch, dns_client_id(driver->client),
+                                                        message_buffer, sizeof(message_buffer))
+                                : -ENOMEM;
         int r;
 
-        for (unsigned i = 0; i < job->batch->n_units; i++) {
-                bool forward = job->batch->units[i]->kind == UNIT_FORWARD;
-
-                job->answers[i].n_missing = forward ? 2 : 1;
-                r = send_message(driver, job, i, forward ? DNS_TYPE_A : DNS_TYPE_PTR);
-                if (r >= 0 && forward)
-                        r = send_message(driver, job, i, DNS_TYPE_AAAA);
-                if (r < 0)
-                        return r;
+        if (!exchange)
+                r = -ENOMEM;
+        else {
+                exchange->max_fudge_sec = job->batch->fudge_sec;
+                r = exchange_begin(exchange, message_buffer, size);
         }
-        return 0;
+        if (r == -EMSGSIZE)
+                end_job(driver, job, PLAN_REJECTED, "it does not fit into a message");
+        else if (r < 0)
+                end_job(driver, job, PLAN_UNSENT, strerror(-r));
+}
+
+/* --- how to sign --- */
+
+/* What was held goes out, or ends. */
+static void release(struct nsupdate *driver, enum plan_outcome outcome, const char *reason)
+{
+        struct job_queue held = TAILQ_HEAD_INITIALIZER(held);
+        struct job *job;
+
+        TAILQ_CONCAT(&held, &driver->held, held);
+        while ((job = TAILQ_FIRST(&held))) {
+                TAILQ_REMOVE(&held, job, held);
+                if (outcome == PLAN_ACKNOWLEDGED)
+                        send_update(driver, job);
+                else
+                        end_job(driver, job, outcome, reason);
+        }
+}
+
+/* An UPDATE that does nothing, signed as the next ones are to be. */
+static void begin_try(struct nsupdate *driver)
+{
+        const struct job *first = TAILQ_FIRST(&driver->held);
+        const struct dns_name *zone = &first->batch->plan->lanes[first->batch->lane].zone;
+        struct exchange *exchange = exchange_new(driver, EXCHANGE_FUDGE, NULL);
+        int r = exchange ? exchange_begin(exchange, message_buffer,
+                                          nsupdate_write_nothing(zone, dns_client_id(driver->client),
+                                                                 message_buffer, sizeof(message_buffer)))
+                         : -ENOMEM;
+
+        if (r < 0) {
+                release(driver, PLAN_UNSENT, strerror(-r));
+                return;
+        }
+        driver->trying = true;
+        driver->n_tried++;
+}
+
+static void end_try(struct nsupdate *driver, struct exchange *exchange, int error,
+                    const struct dns_message *reply)
+{
+        /* A batch of nothing, for what the answer says. */
+        struct plan_batch batch = {};
+        struct job job = { .batch = &batch, .outcome = PLAN_ACKNOWLEDGED };
+        struct peer *peer = exchange->peer;
+
+        exchange->job = &job;
+        if (error < 0)
+                nsupdate_judge_error(exchange, error);
+        else if (!reply)
+                nsupdate_note(&job, PLAN_LOST, "the answer is malformed");
+        else
+                nsupdate_judge_reply(exchange, reply);
+        /* Refused without a signature: perhaps for the fudge alone. */
+        if (reply && reply->tsig < 0 && peer && peer->fudge == FUDGE_UNTRIED)
+                peer->fudge = FUDGE_TRY_WIDE;
+        else if (reply && reply->tsig < 0 && peer)
+                peer->fudge = FUDGE_UNTRIED;
+        exchange->job = NULL;
+        exchange_free(exchange);
+        driver->trying = false;
+        driver->upstream->plan->fudge_sec = nsupdate_fudge(driver, peer);
+
+        if (nsupdate_is_ready(driver)) {
+                driver->n_tried = 0;
+                release(driver, PLAN_ACKNOWLEDGED, NULL);
+        } else if (driver->n_tried < TRIES_MAX && (job.outcome == PLAN_LATE || job.outcome == PLAN_AGAIN ||
+                                                   (peer && peer->fudge == FUDGE_TRY_WIDE))) {
+                if (!TAILQ_EMPTY(&driver->held) && !driver->step_back)
+                        begin_try(driver);
+                else
+                        release(driver, PLAN_AGAIN, job.reason);
+        } else {
+                driver->n_tried = 0;
+                /* Nothing that was held was sent, so that nothing of it is in doubt. */
+                release(driver,
+                        job.outcome == PLAN_ACKNOWLEDGED ? PLAN_AGAIN
+                        : job.outcome == PLAN_DENIED     ? PLAN_DENIED
+                                                         : PLAN_UNSENT,
+                        job.reason);
+        }
 }
 
 static void nsupdate_send(void *userdata, struct plan_batch *batch)
 {
         struct nsupdate *driver = userdata;
-        bool query = batch->action == PLAN_QUERY;
-        struct job *job = calloc(1, sizeof(*job) + (query ? batch->n_units * sizeof(job->answers[0]) : 0));
-        int r;
+        bool answers = has_answers(batch);
+        struct job *job = calloc(1, sizeof(*job) + (answers ? batch->n_units * sizeof(job->answers[0]) : 0));
 
         if (!job) {
                 plan_finish(batch, PLAN_UNSENT, "out of memory", upstream_now());
@@ -551,12 +447,40 @@ static void nsupdate_send(void *userdata, struct plan_batch *batch)
         }
         job->batch = batch;
         job->outcome = PLAN_ACKNOWLEDGED;
-        r = query ? send_queries(driver, job) : send_message(driver, job, 0, 0);
-        if (r >= 0)
-                return;
-        note(job, PLAN_UNSENT, "cannot send: %s", strerror(-r));
-        if (job->n_open == 0)
-                finish_job(driver, job);
+        batch->twin = !driver->upstream->config->tcp;
+        driver->upstream->plan->fudge_sec = nsupdate_fudge(driver, nsupdate_peer(driver));
+        if (answers)
+                send_questions(driver, job);
+        else if (nsupdate_is_ready(driver))
+                send_update(driver, job);
+        else {
+                TAILQ_INSERT_TAIL(&driver->held, job, held);
+                if (!driver->trying)
+                        begin_try(driver);
+        }
+}
+
+/* What went out may be applied; the rest goes out again, over whatever comes next. */
+static void nsupdate_abandon(void *userdata, const char *reason)
+{
+        struct nsupdate *driver = userdata;
+
+        driver->trying = false;
+        while (!LIST_EMPTY(&driver->exchanges)) {
+                struct exchange *exchange = LIST_FIRST(&driver->exchanges);
+                enum exchange_kind kind = exchange->kind;
+                struct job *job = exchange->job;
+                unsigned lane = exchange->unit;
+
+                if (job)
+                        nsupdate_note(job, exchange->sent ? PLAN_LOST : PLAN_AGAIN, "%s", reason);
+                exchange_free(exchange);
+                if (kind == EXCHANGE_SERIAL)
+                        upstream_serial(driver->upstream, lane, -ECANCELED, 0);
+                if (job && --job->n_open == 0)
+                        finish_job(driver, job);
+        }
+        release(driver, PLAN_AGAIN, reason);
 }
 
 const struct upstream_driver nsupdate_driver = {

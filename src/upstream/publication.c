@@ -60,6 +60,7 @@ static int on_publication_timeout(sd_event_source *source, uint64_t usec, void *
 {
         struct publication *publication = userdata;
         const char *host = "the DNS server";
+        bool uncertain = false;
         char text[256];
 
         for (unsigned i = 0; i < publication->n_parts; i++)
@@ -67,14 +68,30 @@ static int on_publication_timeout(sd_event_source *source, uint64_t usec, void *
                         const struct upstream *upstream = publication->parts[i].waiter.unit->plan->userdata;
 
                         host = upstream->config->hostname ?: upstream->identity;
+                        uncertain = unit_is_uncertain(publication->parts[i].waiter.unit);
                         break;
                 }
-        snprintf(text, sizeof(text), "%s has not answered yet; it will be tried again", host);
+        if (uncertain)
+                snprintf(text, sizeof(text),
+                         "not certain yet: %s has it, but may still apply an earlier change; ask again in a "
+                         "while",
+                         host);
+        else
+                snprintf(text, sizeof(text), "%s has not answered yet; it will be tried again", host);
         end_publication(publication, WAIT_FAILED, text);
         return 0;
 }
 
 /* The units of a name: one per upstream, and one per address. */
+static void collect(const struct upstream *upstream, int lane, const struct dns_name *owner,
+                    struct unit **units, unsigned *n)
+{
+        struct unit *unit = lane >= 0 ? plan_find(upstream->plan, (unsigned) lane, owner) : NULL;
+
+        if (unit)
+                units[(*n)++] = unit;
+}
+
 static unsigned collect_units(const struct registry_zone *zone, const struct dns_name *name,
                               const struct address *addresses, size_t n_addresses, struct unit **units)
 {
@@ -83,19 +100,14 @@ static unsigned collect_units(const struct registry_zone *zone, const struct dns
         for (const struct attachment *attachment = zone->userdata; attachment;
              attachment = attachment->next) {
                 const struct upstream *upstream = attachment->upstream;
-                struct unit *unit;
 
                 if (!upstream || upstream->plan->n_units == 0)
                         continue;
-                unit = plan_find(upstream->plan, UNIT_FORWARD, name);
-                if (unit)
-                        units[n++] = unit;
+                collect(upstream, forward_lane(upstream, name), name, units, &n);
                 for (size_t i = 0; i < n_addresses; i++) {
                         struct dns_name reverse = dns_name_reverse(&addresses[i]);
 
-                        unit = plan_find(upstream->plan, UNIT_PTR, &reverse);
-                        if (unit)
-                                units[n++] = unit;
+                        collect(upstream, reverse_lane(upstream, &reverse), &reverse, units, &n);
                 }
         }
         return n;
@@ -108,12 +120,6 @@ static size_t count_attachments(const struct registry_zone *zone)
         for (const struct attachment *attachment = zone->userdata; attachment; attachment = attachment->next)
                 n++;
         return n;
-}
-
-/* A unit that is as wanted, or only an identical PTR of somebody else: nothing to wait for. */
-static bool is_settled(const struct unit *unit)
-{
-        return unit_is_published(unit) || (unit->kind == UNIT_PTR && unit->refused);
 }
 
 int publisher_wait(struct publisher *publisher, struct registry_zone *zone, const struct dns_name *name,
@@ -130,7 +136,7 @@ int publisher_wait(struct publisher *publisher, struct registry_zone *zone, cons
                 return -ENOMEM;
         n_found = collect_units(zone, name, addresses, n_addresses, units);
         for (unsigned i = 0; i < n_found; i++) {
-                if (is_settled(units[i]))
+                if (unit_is_done(units[i]))
                         continue;
                 *ret_reason = unit_trouble(units[i], upstream_now());
                 if (*ret_reason)
@@ -170,9 +176,9 @@ unsigned publisher_waiting(const struct publisher *publisher)
 
 bool publisher_is_published(const struct attachment *attachment, const struct dns_name *name)
 {
-        const struct unit *unit = attachment->upstream
-                                          ? plan_find(attachment->upstream->plan, UNIT_FORWARD, name)
-                                          : NULL;
+        int lane = attachment->upstream ? forward_lane(attachment->upstream, name) : -1;
+        const struct unit *unit = lane >= 0 ? plan_find(attachment->upstream->plan, (unsigned) lane, name)
+                                            : NULL;
 
         return !unit || unit_is_published(unit);
 }

@@ -30,7 +30,7 @@ int forward_set(const struct attachment *attachment, const struct name_state *st
 }
 
 /* The innermost lane that a name is in, or -1. */
-static int innermost_lane(const struct upstream *upstream, enum unit_kind kind, const struct dns_name *owner,
+static int innermost_lane(const struct upstream *upstream, enum unit_mode mode, const struct dns_name *owner,
                           bool configured)
 {
         int best = -1;
@@ -38,7 +38,7 @@ static int innermost_lane(const struct upstream *upstream, enum unit_kind kind, 
         for (unsigned i = 0; i < upstream->plan->n_lanes; i++) {
                 const struct plan_lane *lane = &upstream->plan->lanes[i];
 
-                if (lane->kind == kind && (!configured || upstream->serials[i].configured) &&
+                if (lane->mode == mode && (!configured || upstream->serials[i].configured) &&
                     dns_name_is_subdomain(owner, &lane->zone) &&
                     (best < 0 || lane->zone.length > upstream->plan->lanes[best].zone.length))
                         best = (int) i;
@@ -48,11 +48,11 @@ static int innermost_lane(const struct upstream *upstream, enum unit_kind kind, 
 
 static int find_forward_lane(const struct upstream *upstream, const struct dns_name *name, bool configured)
 {
-        int lane = innermost_lane(upstream, UNIT_FORWARD, name, configured);
+        int lane = innermost_lane(upstream, UNIT_EXCLUSIVE, name, configured);
 
         /* A zone that the name is not in is the configuration's mistake: the server will say so. */
         for (unsigned i = 0; lane < 0 && i < upstream->plan->n_lanes; i++)
-                if (upstream->plan->lanes[i].kind == UNIT_FORWARD &&
+                if (upstream->plan->lanes[i].mode == UNIT_EXCLUSIVE &&
                     (!configured || upstream->serials[i].configured))
                         lane = (int) i;
         return lane;
@@ -65,7 +65,7 @@ int forward_lane(const struct upstream *upstream, const struct dns_name *name)
 
 int reverse_lane(const struct upstream *upstream, const struct dns_name *owner)
 {
-        return innermost_lane(upstream, UNIT_PTR, owner, true);
+        return innermost_lane(upstream, UNIT_SHARED, owner, true);
 }
 
 int any_forward_lane(const struct upstream *upstream, const struct dns_name *name)
@@ -77,9 +77,9 @@ int any_forward_lane(const struct upstream *upstream, const struct dns_name *nam
 
 int any_reverse_lane(const struct upstream *upstream, const struct dns_name *owner)
 {
-        int lane = innermost_lane(upstream, UNIT_PTR, owner, true);
+        int lane = innermost_lane(upstream, UNIT_SHARED, owner, true);
 
-        return lane < 0 ? innermost_lane(upstream, UNIT_PTR, owner, false) : lane;
+        return lane < 0 ? innermost_lane(upstream, UNIT_SHARED, owner, false) : lane;
 }
 
 const struct attachment *find_attachment(const struct attachment *attachments,
@@ -127,7 +127,7 @@ static int change_ptr(struct upstream *upstream, const struct ptr_change *change
                 return r;
         r = ptr_set(zone_attachment(change->zone_after, upstream), &change->after, &change->address, &wanted);
         if (r >= 0)
-                r = plan_change(upstream->plan, UNIT_PTR, (unsigned) lane, &owner, &before, &wanted);
+                r = plan_change(upstream->plan, (unsigned) lane, &owner, &before, &wanted);
         rrset_clear(&before);
         rrset_clear(&wanted);
         return r;
@@ -147,7 +147,7 @@ static int change_forward(const struct attachment *attachment, const struct dns_
         if (r >= 0)
                 r = forward_set(attachment, after, &wanted);
         if (r >= 0)
-                r = plan_change(upstream->plan, UNIT_FORWARD, (unsigned) lane, name, &old, &wanted);
+                r = plan_change(upstream->plan, (unsigned) lane, name, &old, &wanted);
         rrset_clear(&old);
         rrset_clear(&wanted);
         return r;
@@ -191,8 +191,7 @@ int withdraw_name(struct publisher *publisher, const struct name_entry *entry)
                 if (!attachment || upstream->config->keep_records)
                         continue;
                 if (lane >= 0 && forward_set(attachment, entry->state, &before) >= 0) {
-                        r = plan_change(upstream->plan, UNIT_FORWARD, (unsigned) lane, &name, &before,
-                                        &nothing);
+                        r = plan_change(upstream->plan, (unsigned) lane, &name, &before, &nothing);
                         rrset_clear(&before);
                 }
                 for (unsigned i = 0; i < entry->state->n_records && r >= 0; i++) {
@@ -203,7 +202,7 @@ int withdraw_name(struct publisher *publisher, const struct name_entry *entry)
                         if (lane < 0 || registry_ptr_owner(publisher->registry, address) != entry ||
                             ptr_set(attachment, &name, address, &before) < 0)
                                 continue;
-                        r = plan_change(upstream->plan, UNIT_PTR, (unsigned) lane, &owner, &before, &nothing);
+                        r = plan_change(upstream->plan, (unsigned) lane, &owner, &before, &nothing);
                         rrset_clear(&before);
                 }
         }
@@ -220,17 +219,25 @@ void publisher_load_begin(struct publisher *publisher)
                 plan_load_begin(upstream->plan);
 }
 
-int publisher_load_row(struct publisher *publisher, const char *identity, enum unit_kind kind,
-                       const struct dns_name *owner, enum row_state row, const struct rrset *set)
+static int find_lane(const struct upstream *upstream, const struct unit_row *row)
 {
-        struct upstream *upstream = publisher_find(publisher, identity);
-        int lane;
+        const struct plan *plan = upstream->plan;
 
+        for (unsigned i = 0; i < plan->n_lanes; i++)
+                if (plan->lanes[i].mode == row->mode && dns_name_equal(&plan->lanes[i].zone, &row->zone))
+                        return (int) i;
+        /* A row of an older version, or zones were put together or divided since. */
+        return row->mode == UNIT_EXCLUSIVE ? any_forward_lane(upstream, &row->owner)
+                                           : any_reverse_lane(upstream, &row->owner);
+}
+
+int publisher_load_row(struct publisher *publisher, const struct unit_row *row)
+{
+        struct upstream *upstream = publisher_find(publisher, row->upstream);
         /* What cannot be reached any more keeps its rows. */
-        if (!upstream)
-                return 0;
-        lane = kind == UNIT_FORWARD ? any_forward_lane(upstream, owner) : any_reverse_lane(upstream, owner);
-        return lane < 0 ? 0 : plan_load(upstream->plan, kind, (unsigned) lane, owner, row, set);
+        int lane = upstream ? find_lane(upstream, row) : -1;
+
+        return lane < 0 ? 0 : plan_load(upstream->plan, (unsigned) lane, row);
 }
 
 int publisher_load_name(struct publisher *publisher, const struct registry *registry,
@@ -266,21 +273,10 @@ void publisher_load_done(struct publisher *publisher)
         struct upstream *upstream;
 
         LIST_FOREACH (upstream, &publisher->upstreams, upstreams) {
-                plan_load_done(upstream->plan);
+                plan_load_done(upstream->plan, upstream_now());
                 /* Rows say what was acknowledged; what was sent behind that, or done by somebody else while
                  * the daemon was away, is found by looking. */
                 (void) sweep_start(upstream, upstream->republish);
         }
-        publisher_pump(publisher);
-}
-
-void publisher_row_written(struct publisher *publisher, const char *identity, enum unit_kind kind,
-                           const struct dns_name *owner, bool ok)
-{
-        struct upstream *upstream = publisher_find(publisher, identity);
-
-        if (!upstream)
-                return;
-        plan_row_written(upstream->plan, kind, owner, ok, upstream_now());
         publisher_pump(publisher);
 }

@@ -20,6 +20,7 @@ struct publisher {
         sd_event_source *timer_source;
         sd_event_source *sweep_source;
         sd_event_source *reconcile_source;
+        sd_event_source *serial_source;
         LIST_HEAD(, sweep) sweeps;
         unsigned n_waiting;
         bool withdrawing;
@@ -42,7 +43,7 @@ int upstream_open_driver(struct upstream *upstream, struct upstream_config *conf
 struct upstream_config *upstream_config_dup(const struct upstream_config *config);
 struct upstream_config *upstream_config_free(struct upstream_config *config);
 /* A zone that is there already is no second one. 0 or -ENOMEM. */
-int upstream_add_lane(struct upstream *upstream, enum unit_kind kind, const struct dns_name *zone);
+int upstream_add_lane(struct upstream *upstream, enum unit_mode mode, const struct dns_name *zone);
 
 /* publisher-move.c */
 /* The attachments by which what is published of this entry was published last. */
@@ -81,6 +82,9 @@ void sweep_continue(struct publisher *publisher);
 void sweep_forget(const struct upstream *upstream);
 /* Starts going through all names for this upstream. 0 or -ENOMEM. */
 int sweep_start(struct upstream *upstream, bool republish);
+
+/* Updates were acknowledged, or a connection made: what serials do the zones have now? */
+void sweep_ask_serials(struct upstream *upstream);
 
 /* publication.c */
 void publication_waited(void *userdata, struct plan_waiter *waiter, enum wait_outcome outcome,

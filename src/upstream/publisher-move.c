@@ -52,18 +52,18 @@ const struct attachment *attachments_of(const struct publisher *publisher, const
 /* --- one name --- */
 
 /* Two sets that are equal may still have to be written or looked at anew. */
-static int move_unit(struct upstream *upstream, enum unit_kind kind, int lane, const struct dns_name *owner,
-                     struct rrset *before, struct rrset *wanted, bool republish)
+static int move_unit(struct upstream *upstream, int lane, const struct dns_name *owner, struct rrset *before,
+                     struct rrset *wanted, bool republish)
 {
         struct plan *plan = upstream->plan;
         int r = 0;
 
         if (lane >= 0 && !rrset_equal(before, wanted))
-                r = plan_change(plan, kind, (unsigned) lane, owner, before, wanted);
+                r = plan_change(plan, (unsigned) lane, owner, before, wanted);
         else if (lane >= 0 && republish && !rrset_is_empty(wanted))
-                r = plan_republish(plan, kind, (unsigned) lane, owner, wanted);
+                r = plan_republish(plan, (unsigned) lane, owner, wanted);
         else if (lane >= 0 && upstream->relook && !rrset_is_empty(wanted))
-                r = plan_check(plan, kind, (unsigned) lane, owner, wanted);
+                r = plan_check(plan, (unsigned) lane, owner, wanted);
         rrset_clear(before);
         rrset_clear(wanted);
         return r;
@@ -88,7 +88,7 @@ static int move_forward(struct upstream *upstream, const struct name_entry *entr
                 rrset_clear(&old);
                 return r;
         }
-        return move_unit(upstream, UNIT_FORWARD, any_forward_lane(upstream, &name), &name, &old, &wanted,
+        return move_unit(upstream, any_forward_lane(upstream, &name), &name, &old, &wanted,
                          another_ttl(before, now));
 }
 
@@ -133,7 +133,7 @@ static int move_pointer(struct upstream *upstream, const struct address *address
                 rrset_clear(&old);
                 return r;
         }
-        return move_unit(upstream, UNIT_PTR, any_reverse_lane(upstream, &owner), &owner, &old, &wanted,
+        return move_unit(upstream, any_reverse_lane(upstream, &owner), &owner, &old, &wanted,
                          another_ttl(find_attachment(before->attachments, upstream),
                                      find_attachment(now->attachments, upstream)));
 }
@@ -198,8 +198,8 @@ static bool has_room(const struct publisher *publisher)
         const struct upstream *upstream;
 
         LIST_FOREACH (upstream, &publisher->upstreams, upstreams)
-                if (upstream->plan->n_units - upstream->plan->n_refused >= BACKLOG_MAX &&
-                    !upstream->plan->loading && upstream->state != UPSTREAM_LEFT_OVER)
+                if (plan_pending(upstream->plan) >= BACKLOG_MAX && !upstream->plan->loading &&
+                    upstream->state != UPSTREAM_LEFT_OVER)
                         return false;
         return true;
 }
@@ -211,7 +211,7 @@ static void move_end(struct publisher *publisher)
         LIST_FOREACH (upstream, &publisher->upstreams, upstreams) {
                 upstream->relook = false;
                 if (upstream->plan->loading)
-                        plan_load_done(upstream->plan);
+                        plan_load_done(upstream->plan, upstream_now());
         }
         move_free(publisher);
         publisher_pump(publisher);

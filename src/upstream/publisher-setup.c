@@ -87,11 +87,11 @@ static int upstream_prepare_lanes(struct upstream *upstream, const struct regist
 
         /* Unbound has no zones of its own to be named: each that is attached is one. */
         if (config->type == UPSTREAM_UNBOUND)
-                r = upstream_add_lane(upstream, UNIT_FORWARD, &zone->policy->zone);
+                r = upstream_add_lane(upstream, UNIT_EXCLUSIVE, &zone->policy->zone);
         if (config->zone.length > 0 && r >= 0)
-                r = upstream_add_lane(upstream, UNIT_FORWARD, &config->zone);
+                r = upstream_add_lane(upstream, UNIT_EXCLUSIVE, &config->zone);
         for (size_t i = 0; i < config->reverse_zones.n_items && r >= 0; i++)
-                r = upstream_add_lane(upstream, UNIT_PTR, &config->reverse_zones.items[i]);
+                r = upstream_add_lane(upstream, UNIT_SHARED, &config->reverse_zones.items[i]);
         return r;
 }
 
@@ -186,7 +186,7 @@ static int inherit(struct publisher_setup *setup, struct upstream *old, struct u
                 return -ENOMEM;
         r = upstream_open_driver(old, old->next_config, &old->next_driver, why);
         for (unsigned i = 0; i < new->plan->n_lanes &&r >= 0; i++)
-                r = upstream_add_lane(old, new->plan->lanes[i].kind, &new->plan->lanes[i].zone);
+                r = upstream_add_lane(old, new->plan->lanes[i].mode, &new->plan->lanes[i].zone);
         if (r < 0)
                 return r;
         old->wanted = true;
@@ -286,10 +286,10 @@ static void upstream_take_state(struct upstream *upstream)
         }
 }
 
-static void configure_lane(struct upstream *upstream, enum unit_kind kind, const struct dns_name *zone)
+static void configure_lane(struct upstream *upstream, enum unit_mode mode, const struct dns_name *zone)
 {
         for (unsigned i = 0; i < upstream->plan->n_lanes; i++)
-                if (upstream->plan->lanes[i].kind == kind &&
+                if (upstream->plan->lanes[i].mode == mode &&
                     dns_name_equal(&upstream->plan->lanes[i].zone, zone))
                         upstream->serials[i].configured = true;
 }
@@ -301,11 +301,11 @@ static void configure_lanes(const struct registry_zone *zone, const struct attac
         if (!attachment->upstream)
                 return;
         if (config->type == UPSTREAM_UNBOUND)
-                configure_lane(attachment->upstream, UNIT_FORWARD, &zone->policy->zone);
+                configure_lane(attachment->upstream, UNIT_EXCLUSIVE, &zone->policy->zone);
         if (config->zone.length > 0)
-                configure_lane(attachment->upstream, UNIT_FORWARD, &config->zone);
+                configure_lane(attachment->upstream, UNIT_EXCLUSIVE, &config->zone);
         for (size_t i = 0; i < config->reverse_zones.n_items; i++)
-                configure_lane(attachment->upstream, UNIT_PTR, &config->reverse_zones.items[i]);
+                configure_lane(attachment->upstream, UNIT_SHARED, &config->reverse_zones.items[i]);
 }
 
 void publisher_commit(struct publisher_setup *setup)

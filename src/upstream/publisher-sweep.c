@@ -74,6 +74,8 @@ static void ask_serials(struct sweep *sweep)
         for (unsigned i = 0; i < sweep->n_lanes; i++) {
                 if (!upstream->serials[i].configured)
                         continue;
+                /* Somebody else asks already, and gets this answer. */
+                upstream->serials[i].asking = false;
                 sweep->lanes[i].asked = true;
                 sweep->lanes[i].n_updates = upstream->serials[i].n_updates;
                 sweep->n_asked++;
@@ -112,12 +114,48 @@ int sweep_start(struct upstream *upstream, bool republish)
         return 0;
 }
 
+static bool is_asked(const struct sweep *sweep, unsigned lane)
+{
+        return sweep && lane < sweep->n_lanes && sweep->lanes[lane].asked;
+}
+
+/* True: it is not what it was, and not by what was sent since. */
+static bool is_unexplained(const struct upstream *upstream, const struct zone_serial *last, uint32_t serial)
+{
+        int32_t moved = (int32_t) (serial - last->seen_serial);
+        bool signs = upstream->config->key_source != UPSTREAM_KEY_NONE;
+
+        /* Others may write there, too. But whoever goes back has lost something; and without signatures what
+         * was sent long ago may still arrive, and shows by this alone. */
+        return moved < 0 || (!signs && moved != 0 && last->n_updates == last->seen_n_updates);
+}
+
+static void see_serial(struct upstream *upstream, unsigned lane, uint32_t serial)
+{
+        struct zone_serial *last = &upstream->serials[lane];
+        bool unexplained = last->seen && is_unexplained(upstream, last, serial);
+
+        last->seen = true;
+        last->seen_serial = serial;
+        last->seen_n_updates = last->n_updates;
+        if (!unexplained)
+                return;
+        last->known = false;
+        (void) sweep_start(upstream, false); /* without memory, the next reconciliation finds it */
+}
+
 void upstream_serial(struct upstream *upstream, unsigned lane, int error, uint32_t serial)
 {
-        const struct zone_serial *last = &upstream->serials[lane];
+        struct zone_serial *last = &upstream->serials[lane];
         struct sweep *sweep = find_sweep(upstream);
         struct sweep_lane *swept;
 
+        if (last->asking) {
+                last->asking = false;
+                if (error >= 0)
+                        see_serial(upstream, lane, serial);
+                return;
+        }
         if (!sweep || lane >= sweep->n_lanes || !sweep->lanes[lane].asked)
                 return;
         swept = &sweep->lanes[lane];
@@ -130,18 +168,65 @@ void upstream_serial(struct upstream *upstream, unsigned lane, int error, uint32
         sweep_continue(upstream->publisher);
 }
 
+void sweep_ask_serials(struct upstream *upstream)
+{
+        if (!upstream->type->ask_serial || upstream->state != UPSTREAM_SERVING ||
+            !upstream->type->is_connected(upstream->driver))
+                return;
+        for (unsigned i = 0; i < upstream->plan->n_lanes; i++) {
+                struct zone_serial *last = &upstream->serials[i];
+                const struct sweep *sweep = find_sweep(upstream);
+                bool busy = !last->configured || upstream->plan->lanes[i].n_in_flight > 0 ||
+                            upstream->plan->lanes[i].error;
+
+                /* One question at a time, so that an answer is known for what it was asked. */
+                if (busy || last->asking || is_asked(sweep, i) ||
+                    (last->seen && last->seen_n_updates == last->n_updates))
+                        continue;
+                last->asking = true;
+                upstream->type->ask_serial(upstream->driver, i);
+        }
+}
+
+static int on_serials(sd_event_source *source, void *userdata)
+{
+        const struct publisher *publisher = userdata;
+        struct upstream *upstream;
+
+        LIST_FOREACH (upstream, &publisher->upstreams, upstreams) {
+                if (!upstream->reconnected)
+                        continue;
+                upstream->reconnected = false;
+                for (unsigned i = 0; i < upstream->plan->n_lanes && upstream->type->ask_serial; i++) {
+                        const struct sweep *sweep = find_sweep(upstream);
+
+                        if (!upstream->serials[i].configured || !upstream->serials[i].seen ||
+                            upstream->serials[i].asking || is_asked(sweep, i))
+                                continue;
+                        upstream->serials[i].asking = true;
+                        upstream->type->ask_serial(upstream->driver, i);
+                }
+        }
+        return 0;
+}
+
+void upstream_connected(struct upstream *upstream)
+{
+        upstream->reconnected = true;
+        (void) sd_event_source_set_enabled(upstream->publisher->serial_source, SD_EVENT_ONESHOT);
+}
+
 /* --- walking --- */
 
-static int visit_unit(struct sweep *sweep, enum unit_kind kind, int lane, const struct dns_name *owner,
-                      struct rrset *wanted)
+static int visit_unit(struct sweep *sweep, int lane, const struct dns_name *owner, struct rrset *wanted)
 {
         struct plan *plan = sweep->upstream->plan;
         int r = 0;
 
         if (lane >= 0 && (unsigned) lane < sweep->n_lanes && !sweep->lanes[lane].skip &&
             !rrset_is_empty(wanted))
-                r = sweep->republish ? plan_republish(plan, kind, (unsigned) lane, owner, wanted)
-                                     : plan_check(plan, kind, (unsigned) lane, owner, wanted);
+                r = sweep->republish ? plan_republish(plan, (unsigned) lane, owner, wanted)
+                                     : plan_check(plan, (unsigned) lane, owner, wanted);
         rrset_clear(wanted);
         return r;
 }
@@ -160,7 +245,7 @@ static int visit_name(struct sweep *sweep, struct name_entry *entry)
                 return 0;
         r = forward_set(attachment, entry->state, &wanted);
         if (r >= 0)
-                r = visit_unit(sweep, UNIT_FORWARD, forward_lane(upstream, &name), &name, &wanted);
+                r = visit_unit(sweep, forward_lane(upstream, &name), &name, &wanted);
         for (unsigned i = 0; i < entry->state->n_records && r >= 0; i++) {
                 const struct address *address = &entry->state->records[i].address;
                 struct dns_name owner = dns_name_reverse(address);
@@ -169,7 +254,7 @@ static int visit_name(struct sweep *sweep, struct name_entry *entry)
                         continue;
                 r = ptr_set(attachment, &name, address, &wanted);
                 if (r >= 0)
-                        r = visit_unit(sweep, UNIT_PTR, reverse_lane(upstream, &owner), &owner, &wanted);
+                        r = visit_unit(sweep, reverse_lane(upstream, &owner), &owner, &wanted);
         }
         return r;
 }
@@ -197,7 +282,7 @@ static bool may_go_on(const struct sweep *sweep)
 {
         const struct plan *plan = sweep->upstream->plan;
 
-        return sweep->n_asked == 0 && plan->n_units - plan->n_refused < BACKLOG_MAX;
+        return sweep->n_asked == 0 && plan_pending(plan) < BACKLOG_MAX;
 }
 
 /* Nothing has happened in any of its zones. */
@@ -295,7 +380,11 @@ int sweep_init(struct publisher *publisher)
 {
         int r;
 
-        r = sd_event_add_defer(publisher->event, &publisher->sweep_source, on_sweep, publisher);
+        r = sd_event_add_defer(publisher->event, &publisher->serial_source, on_serials, publisher);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(publisher->serial_source, SD_EVENT_OFF);
+        if (r >= 0)
+                r = sd_event_add_defer(publisher->event, &publisher->sweep_source, on_sweep, publisher);
         if (r >= 0)
                 r = sd_event_source_set_enabled(publisher->sweep_source, SD_EVENT_OFF);
         if (r >= 0)
@@ -308,6 +397,7 @@ void sweep_clear(struct publisher *publisher)
 {
         while (!LIST_EMPTY(&publisher->sweeps))
                 sweep_free(LIST_FIRST(&publisher->sweeps));
+        sd_event_source_disable_unref(publisher->serial_source);
         sd_event_source_disable_unref(publisher->sweep_source);
         sd_event_source_disable_unref(publisher->reconcile_source);
 }

@@ -8,6 +8,8 @@
 #include "upstream/unbound.h"
 #include "util/log.h"
 
+#define MARGIN_SEC 5U
+
 usec_t upstream_now(void)
 {
         return now_usec(CLOCK_MONOTONIC);
@@ -15,21 +17,34 @@ usec_t upstream_now(void)
 
 /* --- what a plan asks for --- */
 
-static void plan_put_row(void *userdata, struct unit *unit, bool wait)
+static int plan_put_row(void *userdata, struct unit_part *part, const struct unit_row *row, waiter_done done)
 {
-        struct upstream *upstream = userdata;
+        const struct upstream *upstream = userdata;
+        struct unit_row named = *row;
 
-        upstream->publisher->ops->put_row(upstream->publisher->userdata, upstream, unit, wait);
+        named.upstream = upstream->identity;
+        return upstream->publisher->ops->put_row(upstream->publisher->userdata, &named, &part->write, done);
 }
 
-static void plan_delete_row(void *userdata, const struct unit *unit)
+static int plan_delete_row(void *userdata, struct unit_part *part, const struct unit_row *key,
+                           waiter_done done)
 {
-        struct upstream *upstream = userdata;
+        const struct upstream *upstream = userdata;
+        struct unit_row named = *key;
 
-        upstream->publisher->ops->delete_row(upstream->publisher->userdata, upstream, unit);
+        named.upstream = upstream->identity;
+        return upstream->publisher->ops->delete_row(upstream->publisher->userdata, &named, &part->write,
+                                                    done);
 }
 
-static void plan_refused(void *userdata, struct unit *unit, const char *reason)
+static void plan_ready(void *userdata)
+{
+        const struct upstream *upstream = userdata;
+
+        publisher_pump(upstream->publisher);
+}
+
+static void plan_refused(void *userdata, struct unit *unit, uint16_t type, const char *reason)
 {
         struct upstream *upstream = userdata;
         struct dns_name name = unit_owner(unit);
@@ -38,8 +53,8 @@ static void plan_refused(void *userdata, struct unit *unit, const char *reason)
         /* The unit may be gone before the callee has read its reason. */
         copy = strdup(reason);
         log_debug("%s refuses %s: %s", upstream->identity, dns_name_format(&name, text), reason);
-        if (copy && unit->kind == UNIT_FORWARD)
-                upstream->publisher->ops->refused(upstream->publisher->userdata, upstream, &name, copy);
+        if (copy)
+                upstream->publisher->ops->refused(upstream->publisher->userdata, upstream, &name, type, copy);
         free(copy);
 }
 
@@ -51,12 +66,15 @@ static void plan_drifted(void *userdata, const struct unit *unit)
         upstream->publisher->ops->drifted(upstream->publisher->userdata, upstream, &owner);
 }
 
+/* It begins with the first of its zones, and ends with the last. */
 static void plan_lane_changed(void *userdata, unsigned lane)
 {
         struct upstream *upstream = userdata;
+        const char *error = upstream->plan->lanes[lane].error;
 
-        upstream->publisher->ops->upstream_changed(upstream->publisher->userdata, upstream,
-                                                   upstream->plan->lanes[lane].error);
+        upstream->n_failing += error ? 1 : -1U;
+        if (upstream->n_failing == (error ? 1 : 0))
+                upstream->publisher->ops->upstream_changed(upstream->publisher->userdata, upstream, error);
 }
 
 /* --- pump --- */
@@ -104,6 +122,13 @@ static void look_at_draining(struct upstream *upstream, usec_t now_usec)
                 publisher->ops->drained(publisher->userdata, upstream);
                 upstream_free(upstream);
         } else if (upstream->state == UPSTREAM_DRAINING && upstream->drain_until_usec <= now_usec) {
+                /* What was never accepted leaves nothing over. */
+                if (!upstream->plan->was_accepted) {
+                        plan_forget(upstream->plan);
+                        upstream->plan->was_accepted = true;
+                        upstream->drain_until_usec = now_usec + USEC_PER_MINUTE;
+                        return;
+                }
                 upstream->state = UPSTREAM_LEFT_OVER;
                 upstream->plan->stopped = true;
                 publisher->ops->drained(publisher->userdata, upstream);
@@ -115,7 +140,7 @@ static bool is_withdrawn(const struct publisher *publisher)
         const struct upstream *upstream;
 
         LIST_FOREACH (upstream, &publisher->upstreams, upstreams)
-                if (!upstream->config->keep_records && upstream->plan->n_units > upstream->plan->n_refused)
+                if (!upstream->config->keep_records && plan_pending(upstream->plan) > 0)
                         return false;
         return true;
 }
@@ -155,6 +180,7 @@ sd_event *upstream_event(const struct upstream *upstream)
 
 void upstream_sent(struct upstream *upstream)
 {
+        sweep_ask_serials(upstream);
         sweep_continue(upstream->publisher);
         publisher_pump(upstream->publisher);
 }
@@ -295,31 +321,38 @@ static const struct plan_ops plan_ops = {
         .refused = plan_refused,
         .drifted = plan_drifted,
         .lane_changed = plan_lane_changed,
+        .ready = plan_ready,
 };
 
 struct plan_options upstream_plan_options(const struct upstream_config *config)
 {
         bool unbound = config->type == UPSTREAM_UNBOUND;
+        /* As much as clocks may differ beside the fudge; less, where somebody says how much that may be. */
+        unsigned margin_sec = config->tsig_fudge_sec > 0 ? MIN(config->tsig_fudge_sec, MARGIN_SEC)
+                                                         : MARGIN_SEC;
 
         return (struct plan_options){
                 .protect_foreign = config->protect_foreign_names,
-                .repeats = !unbound && !config->tcp,
                 .verify = !unbound,
+                .probe = !unbound,
                 .read_back = !unbound,
+                .bounded = unbound || config->key_source != UPSTREAM_KEY_NONE,
+                .datagrams = !unbound && !config->tcp,
+                .margin_sec = unbound ? 1 : margin_sec,
+                .slow_usec = unbound ? 0 : margin_sec * USEC_PER_SEC,
                 /* Unbound tells all it has or nothing, so it is asked seldom. */
-                .max_units = unbound ? 1000 : 200,
-                .max_bytes = unbound ? 1000000 : 16000,
+                .max_units = unbound ? 1000 : 400,
                 .max_in_flight = unbound ? 1 : 2,
         };
 }
 
-int upstream_add_lane(struct upstream *upstream, enum unit_kind kind, const struct dns_name *zone)
+int upstream_add_lane(struct upstream *upstream, enum unit_mode mode, const struct dns_name *zone)
 {
         struct zone_serial *serials;
         int r;
 
         for (unsigned i = 0; i < upstream->plan->n_lanes; i++)
-                if (upstream->plan->lanes[i].kind == kind &&
+                if (upstream->plan->lanes[i].mode == mode &&
                     dns_name_equal(&upstream->plan->lanes[i].zone, zone))
                         return 0;
         serials = reallocarray(upstream->serials, upstream->plan->n_lanes + 1, sizeof(*serials));
@@ -327,7 +360,7 @@ int upstream_add_lane(struct upstream *upstream, enum unit_kind kind, const stru
                 return -ENOMEM;
         upstream->serials = serials;
         serials[upstream->plan->n_lanes] = (struct zone_serial){};
-        r = plan_add_lane(upstream->plan, kind, zone);
+        r = plan_add_lane(upstream->plan, mode, zone);
         return r < 0 ? r : 0;
 }
 
@@ -422,7 +455,7 @@ bool publisher_is_quiet(const struct publisher *publisher)
         struct upstream *upstream;
 
         LIST_FOREACH (upstream, &publisher->upstreams, upstreams)
-                if (upstream->plan->n_units > upstream->plan->n_refused)
+                if (plan_pending(upstream->plan) > 0)
                         return false;
         return true;
 }

@@ -47,6 +47,10 @@ struct zone_serial {
         bool known;         /* with this serial, behind so many updates, everything was as it should be */
         uint32_t serial;
         uint64_t n_updates_then;
+        bool seen; /* this was its serial when it was asked for last, behind so many updates */
+        uint32_t seen_serial;
+        uint64_t seen_n_updates;
+        bool asking; /* to see it, beside what a sweep asks */
 };
 
 /* One upstream as it is configured, shared by all zones that name it. */
@@ -67,6 +71,8 @@ struct upstream {
         void *driver;
         struct plan *plan;
         struct zone_serial *serials; /* one per lane of the plan */
+        unsigned n_failing;          /* lanes */
+        bool reconnected;            /* and its serials not asked for since */
         bool republish;              /* what is published is to be written anew, with another TTL */
         usec_t success_usec;         /* real time of the last acknowledgement; 0 = none yet */
         uint64_t n_messages;         /* sent */
@@ -81,12 +87,14 @@ struct attachment {
 };
 
 struct publisher_ops {
-        /* Rows of units, see plan.h. When "wait", publisher_row_written() follows. */
-        void (*put_row)(void *userdata, const struct upstream *upstream, const struct unit *unit, bool wait);
-        void (*delete_row)(void *userdata, const struct upstream *upstream, const struct unit *unit);
-        /* Foreign data at a name. The zone and the name may be gone. May change the registry and publish. */
+        /* Rows of units, see plan.h: "done" is told how it ended, if the waiter still waits. 0 or -errno. */
+        int (*put_row)(void *userdata, const struct unit_row *row, struct waiter *waiter, waiter_done done);
+        int (*delete_row)(void *userdata, const struct unit_row *key, struct waiter *waiter,
+                          waiter_done done);
+        /* Foreign data at a name: as a whole ("type" 0), or of this type. The zone and the name may be gone.
+         * May change the registry and publish. */
         void (*refused)(void *userdata, const struct upstream *upstream, const struct dns_name *name,
-                        const char *reason);
+                        uint16_t type, const char *reason);
         /* Began or ended failing; "reason" NULL: works again. */
         void (*upstream_changed)(void *userdata, const struct upstream *upstream, const char *reason);
         void (*drifted)(void *userdata, const struct upstream *upstream, const struct dns_name *owner);
@@ -143,12 +151,8 @@ int publisher_change(struct publisher *publisher, struct registry_zone *zone, co
 void publisher_load_begin(struct publisher *publisher);
 int publisher_load_name(struct publisher *publisher, const struct registry *registry,
                         struct name_entry *entry);
-int publisher_load_row(struct publisher *publisher, const char *identity, enum unit_kind kind,
-                       const struct dns_name *owner, enum row_state row, const struct rrset *set);
+int publisher_load_row(struct publisher *publisher, const struct unit_row *row);
 void publisher_load_done(struct publisher *publisher);
-
-void publisher_row_written(struct publisher *publisher, const char *identity, enum unit_kind kind,
-                           const struct dns_name *owner, bool ok);
 
 /* What a request waits for: every unit of a name, as it is wanted now. */
 struct publication;
@@ -178,7 +182,8 @@ bool publisher_withdraw(struct publisher *publisher);
 
 /* Nothing is sent any more. */
 void publisher_freeze(struct publisher *publisher);
-/* Retry now. */
+/* Retry now, what was refused as well: whatever is remembered of refusals elsewhere (a name that is blocked
+ * for a while) is for the caller to lift before. */
 void publisher_flush(struct publisher *publisher);
 /* True when every unit is as it should be. */
 bool publisher_is_quiet(const struct publisher *publisher);
@@ -189,6 +194,9 @@ sd_event *upstream_event(const struct upstream *upstream);
 void upstream_sent(struct upstream *upstream);
 /* For drivers: what ask_serial() asked for; negative errno: not known. */
 void upstream_serial(struct upstream *upstream, unsigned lane, int error, uint32_t serial);
+/* For drivers: a connection was made; perhaps to another server than the last. Nothing is sent from within.
+ */
+void upstream_connected(struct upstream *upstream);
 /* For drivers: the server has forgotten everything. */
 void upstream_restarted(struct upstream *upstream);
 /* For drivers: a batch was acknowledged. */

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "net/control-stream.h"
+#include "upstream/unbound-list.h"
 #include "upstream/unbound.h"
 #include "util/escape.h"
 #include "util/log.h"
@@ -42,11 +43,13 @@ struct unbound {
         unsigned n_sent; /* lines of the command under way */
         bool removed;    /* of this batch something is gone already */
         struct plan_batch *batch;
+        struct unbound_list *list; /* that is being read */
         struct text new_zones;
         unsigned n_new_zones;
 };
 
 static void begin_step(struct unbound *driver, enum step step);
+static void finish(struct unbound *driver, enum plan_outcome outcome, const char *reason);
 
 /* --- text --- */
 
@@ -153,10 +156,7 @@ static void finish(struct unbound *driver, enum plan_outcome outcome, const char
                 return;
         if (outcome == PLAN_ACKNOWLEDGED)
                 upstream_succeeded(upstream);
-        if (outcome == PLAN_REJECTED)
-                plan_finish(batch, outcome, reason, upstream_now());
-        else
-                plan_finish_rest(batch, outcome, reason, upstream_now());
+        plan_finish_rest(batch, outcome, reason, upstream_now());
         upstream_sent(upstream);
 }
 
@@ -189,6 +189,8 @@ static void fail(struct unbound *driver, int error)
         driver->checked = false;
         if (!driver->batch)
                 plan_unreachable(driver->upstream->plan, explain(error), upstream_now());
+        if (driver->batch && (!writing || (unsent && !driver->removed)))
+                driver->batch->sent = false;
         finish(driver, writing && (!unsent || driver->removed) ? PLAN_LOST : PLAN_UNSENT, explain(error));
 }
 
@@ -200,7 +202,8 @@ static void reject(struct unbound *driver, const char *reply)
         escape_bytes(text, sizeof(text), reply, strcspn(reply, "\n"));
         snprintf(reason, sizeof(reason), "Unbound says \"%s\"", text);
         if (driver->step == STEP_REMOVE || driver->step == STEP_ADD)
-                finish(driver, PLAN_REJECTED, reason);
+                /* A part of it may be there. */
+                finish(driver, PLAN_FAILED, reason);
         else {
                 if (!driver->batch)
                         plan_unreachable(driver->upstream->plan, reason, upstream_now());
@@ -281,124 +284,91 @@ static void read_zones(struct unbound *driver, const char *reply)
 
 /* --- all local data --- */
 
-struct finding {
-        const struct unit *unit;
-        unsigned index;
-        struct rrset found;
-        bool other; /* something else than what we publish, too */
-};
-
-static int compare_finding(const void *a, const void *b)
+/* Something of the batch may be there from now on. */
+static void note_sent(struct unbound *driver)
 {
-        uintptr_t x = (uintptr_t) ((const struct finding *) a)->unit;
-        uintptr_t y = (uintptr_t) ((const struct finding *) b)->unit;
-
-        return x < y ? -1 : x > y;
-}
-
-static void add_finding(struct finding *finding, const char *type, const char *rdata)
-{
-        struct address address;
-        struct dns_name name;
-        bool known = false;
-
-        if (finding->unit->kind == UNIT_FORWARD && (streq(type, "A") || streq(type, "AAAA")))
-                known = address_parse(rdata, &address) >= 0 &&
-                        rrset_add_address(&finding->found, &address) >= 0;
-        else if (finding->unit->kind == UNIT_PTR && streq(type, "PTR"))
-                known = dns_name_parse(rdata, &name) >= 0 &&
-                        rrset_add_name(&finding->found, DNS_TYPE_PTR, &name) >= 0;
-        finding->other |= !known;
-}
-
-/* A line is "owner TTL class type rdata". Foreign text, cut up where it is. */
-static void read_line(const struct unbound *driver, char *line, struct finding *findings)
-{
-        const struct plan_batch *batch = driver->batch;
-        char *owner, *type, *rdata, *state;
-        struct finding key = {}, *finding;
-        struct dns_name name;
-
-        owner = strtok_r(line, " \t", &state);
-        if (!owner || !strtok_r(NULL, " \t", &state) || !strtok_r(NULL, " \t", &state))
-                return;
-        type = strtok_r(NULL, " \t", &state);
-        rdata = strtok_r(NULL, "", &state);
-        if (!type || !rdata || dns_name_parse(owner, &name) < 0)
-                return;
-        key.unit = plan_find(batch->plan, batch->plan->lanes[batch->lane].kind, &name);
-        if (!key.unit)
-                return;
-        finding = bsearch(&key, findings, batch->n_units, sizeof(*findings), compare_finding);
-        if (finding)
-                add_finding(finding, type, rdata);
-}
-
-static struct finding *read_list(const struct unbound *driver, const char *reply)
-{
-        const struct plan_batch *batch = driver->batch;
-        struct finding *findings = calloc(batch->n_units, sizeof(*findings));
-        _cleanup_free_ char *copy = strdup(reply);
-        char *line, *state;
-
-        if (!findings || !copy) {
-                free(findings);
-                return NULL;
-        }
-        for (unsigned i = 0; i < batch->n_units; i++)
-                findings[i] = (struct finding){ .unit = batch->units[i], .index = i };
-        qsort(findings, batch->n_units, sizeof(*findings), compare_finding);
-        for (line = strtok_r(copy, "\n", &state); line; line = strtok_r(NULL, "\n", &state))
-                read_line(driver, line, findings);
-        return findings;
-}
-
-static void free_findings(struct finding *findings, unsigned n)
-{
-        for (unsigned i = 0; i < n; i++)
-                rrset_clear(&findings[i].found);
-        free(findings);
-}
-
-static void judge_list(struct unbound *driver, const char *reply)
-{
-        struct plan_batch *batch = driver->batch;
-        struct finding *findings = read_list(driver, reply);
         usec_t now_usec = upstream_now();
-        unsigned n_units = batch->n_units;
 
-        if (!findings) {
+        if (!driver->batch->sent)
+                plan_sent(driver->batch, now_usec / USEC_PER_SEC, 0, 1, now_usec);
+}
+
+/* Is what was found what is there of ours already: nothing, or the other types of the name? */
+static bool is_expected(const struct unit *unit, const struct finding *finding)
+{
+        struct rrset expected = {};
+        bool same = !finding->other;
+
+        FOREACH_PART (part, unit)
+                if (part_known(part) && rrset_add_all(&expected, part_known(part)) < 0)
+                        same = false;
+        same = same && rrset_equal(&expected, &finding->found);
+        rrset_clear(&expected);
+        return same;
+}
+
+/* Removing is by name here, so that nothing of others may be at a name of ours, pointers included. */
+static bool is_beside_others(const struct unit *unit, const struct finding *finding)
+{
+        struct rrset_item item;
+        uint32_t position = 0;
+        bool others = finding->other;
+
+        while (unit_mode(unit) == UNIT_SHARED && rrset_next(&finding->found, &position, &item))
+                others |= !unit_has_part(unit, &item);
+        return others;
+}
+
+static void on_list(void *userdata, int error)
+{
+        struct unbound *driver = userdata;
+        struct plan_batch *batch = driver->batch;
+        usec_t now_usec = upstream_now();
+
+        for (unsigned i = 0; error >= 0 && i < batch->n_units; i++) {
+                const struct finding *finding = unbound_list_finding(driver->list, i);
+                const struct unit *unit = batch->units[i];
+
+                if (batch->action == PLAN_QUERY)
+                        plan_answer(batch, i, &finding->found, is_beside_others(unit, finding), now_usec);
+                else if (!is_expected(unit, finding))
+                        plan_finish_unit(batch, i, PLAN_PREREQUISITE,
+                                         "there is local data of its own at this name", now_usec);
+        }
+        driver->list = unbound_list_free(driver->list);
+        if (error < 0)
                 finish(driver, PLAN_UNSENT, "out of memory");
-                return;
-        }
-        for (unsigned i = 0; i < n_units; i++) {
-                struct finding *finding = &findings[i];
-                bool foreign = finding->other;
-
-                if (batch->action == PLAN_FIRST) {
-                        if (foreign || !rrset_is_empty(&finding->found))
-                                plan_finish_unit(batch, finding->index, PLAN_PREREQUISITE,
-                                                 "there is local data of its own at this name", now_usec);
-                        continue;
-                }
-                /* Nothing of others is at a name of ours, pointers included: removing is by name here. */
-                if (finding->unit->kind == UNIT_PTR && !finding->unit->published_known)
-                        foreign |= !rrset_contains_all(&finding->unit->row_set, &finding->found);
-                plan_answer(batch, finding->index, &finding->found, foreign, now_usec);
-        }
-        free_findings(findings, n_units);
-        if (batch->action == PLAN_FIRST)
-                begin_step(driver, STEP_ADD);
+        else if (batch->action == PLAN_FIRST)
+                begin_step(driver, STEP_REMOVE);
         else
                 finish(driver, PLAN_ACKNOWLEDGED, NULL);
 }
 
+static void read_list(struct unbound *driver, const char *reply, size_t size)
+{
+        int r = unbound_list_new(upstream_event(driver->upstream), driver->batch, reply, size, on_list,
+                                 driver, &driver->list);
+
+        if (r < 0)
+                finish(driver, PLAN_UNSENT, "out of memory");
+}
+
 /* --- changes --- */
+
+/* What is to be at a part of a unit behind this batch; NULL: nothing that is ours to say. */
+static const struct rrset *part_after(const struct unit_part *part)
+{
+        return part->in_message ? &part->values[part->after] : part_known(part);
+}
 
 /* Only to be added to: nothing has to go for a moment. */
 static bool is_addition(const struct unit *unit)
 {
-        return unit->published_known && rrset_contains_all(&unit->sending, &unit->published);
+        FOREACH_PART (part, unit)
+                if (part->in_message && (!part_known(part) || part->again_then ||
+                                         !rrset_contains_all(&part->values[part->after], part_known(part))))
+                        return false;
+        return true;
 }
 
 static unsigned list_removals(const struct plan_batch *batch, struct text *text)
@@ -406,7 +376,7 @@ static unsigned list_removals(const struct plan_batch *batch, struct text *text)
         char owner[DNS_NAME_FORMAT_MAX];
         unsigned n = 0;
 
-        for (unsigned i = 0; i < batch->n_units && batch->action == PLAN_REPLACE; i++) {
+        for (unsigned i = 0; i < batch->n_units; i++) {
                 struct dns_name name;
 
                 if (!batch->units[i] || is_addition(batch->units[i]))
@@ -418,31 +388,40 @@ static unsigned list_removals(const struct plan_batch *batch, struct text *text)
         return n;
 }
 
-static unsigned list_additions(const struct plan_batch *batch, uint32_t ttl_sec, struct text *text)
+static unsigned list_part(const struct unit_part *part, bool addition, uint32_t ttl_sec, struct text *text)
 {
         char owner[DNS_NAME_FORMAT_MAX], rdata[DNS_NAME_FORMAT_MAX];
+        const struct rrset *after = part_after(part), *before = part_known(part);
+        struct dns_name name = unit_owner(part->unit);
+        struct rrset_item item;
+        uint32_t position = 0;
+        unsigned n = 0;
+
+        dns_name_format(&name, owner);
+        while (after && rrset_next(after, &position, &item)) {
+                const char *type;
+
+                if ((addition && before && rrset_contains(before, &item)) ||
+                    !format_rdata(&item, rdata, &type))
+                        continue;
+                text_add(text, "%s %u IN %s %s\n", owner, ttl_sec, type, rdata);
+                n++;
+        }
+        return n;
+}
+
+static unsigned list_additions(const struct plan_batch *batch, uint32_t ttl_sec, struct text *text)
+{
         unsigned n = 0;
 
         for (unsigned i = 0; i < batch->n_units; i++) {
                 const struct unit *unit = batch->units[i];
-                bool addition = unit && batch->action == PLAN_REPLACE && is_addition(unit);
-                struct rrset_item item;
-                struct dns_name name;
-                uint32_t position = 0;
+                bool addition = unit && is_addition(unit);
 
                 if (!unit)
                         continue;
-                name = unit_owner(unit);
-                dns_name_format(&name, owner);
-                while (rrset_next(&unit->sending, &position, &item)) {
-                        const char *type;
-
-                        if ((addition && rrset_contains(&unit->published, &item)) ||
-                            !format_rdata(&item, rdata, &type))
-                                continue;
-                        text_add(text, "%s %u IN %s %s\n", owner, ttl_sec, type, rdata);
-                        n++;
-                }
+                FOREACH_PART (part, unit)
+                        n += list_part(part, addition, ttl_sec, text);
         }
         return n;
 }
@@ -455,6 +434,7 @@ static enum step first_step(const struct plan_batch *batch)
         case PLAN_FIRST:
         case PLAN_QUERY:
         case PLAN_VERIFY:
+        case PLAN_PROBE:
                 return STEP_LIST;
         case PLAN_REPLACE:
         case _PLAN_ACTIONS:
@@ -474,14 +454,22 @@ static int run_step(struct unbound *driver, struct text *lines)
                 driver->n_sent = driver->n_new_zones;
                 return driver->n_sent > 0 ? run(driver, "local_zones", &driver->new_zones) : 1;
         case STEP_LIST:
+                if (driver->batch->action == PLAN_QUERY)
+                        note_sent(driver);
                 return run(driver, "list_local_data", NULL);
         case STEP_REMOVE:
                 driver->n_sent = list_removals(driver->batch, lines);
-                return driver->n_sent > 0 ? run(driver, "local_datas_remove", lines) : 1;
+                if (driver->n_sent == 0)
+                        return 1;
+                note_sent(driver);
+                return run(driver, "local_datas_remove", lines);
         case STEP_ADD:
                 driver->n_sent = list_additions(driver->batch, driver->upstream->config->record_ttl_sec,
                                                 lines);
-                return driver->n_sent > 0 ? run(driver, "local_datas", lines) : 1;
+                if (driver->n_sent == 0)
+                        return 1;
+                note_sent(driver);
+                return run(driver, "local_datas", lines);
         }
         return -EINVAL;
 }
@@ -557,7 +545,7 @@ static void on_reply(void *userdata, int error, const char *reply, size_t size)
         case STEP_LIST:
                 if (strncmp(reply, "error", 5) == 0)
                         break;
-                judge_list(driver, reply);
+                read_list(driver, reply, size);
                 return;
         case STEP_REMOVE:
                 if (!says(reply, "removed", driver->n_sent, "datas"))
@@ -604,6 +592,7 @@ static void unbound_close(void *userdata)
 {
         struct unbound *driver = userdata;
 
+        unbound_list_free(driver->list);
         control_stream_free(driver->stream);
         control_tls_free(driver->tls);
         sd_event_source_disable_unref(driver->watch_source);

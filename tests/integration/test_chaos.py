@@ -53,7 +53,7 @@ class Chaos:
                         lab.knot(Zone(ZONE, records=STATIC), *REVERSE).start()]
         self.before = [server.records(ZONE) for server in self.servers]
         self.relays = [lab.relay(server) for server in self.servers]
-        self.upstreams = [relay.upstream(ZONE, REVERSE, timeout="700ms") for relay in self.relays]
+        self.upstreams = [relay.upstream(ZONE, REVERSE, timeout="700ms", tsig_fudge="1s") for relay in self.relays]
         self.nsregd = lab.nsregd(zones={ZONE: self.zone(self.upstreams)}, limits=PLENTY).start()
         self.machines = [Machine(number) for number in range(NAMES)]
         self.counts = {}
@@ -293,7 +293,14 @@ def test_chaos(lab):
     except AssertionError as error:
         differences = [(server.records(ZONE) - before - ours, (before | ours) - server.records(ZONE))
                        for before, server in zip(chaos.before, chaos.servers)]
-        raise AssertionError(f"too much, too little: {differences}") from error
+        pointers = [{(owner, data) for owner, kind, data in server.records(REVERSE[0]) if kind == "PTR"}
+                    for server in chaos.servers]
+        wrong = [{pointer for pointer in found if pointer[0] not in numbers} for found in pointers]
+        missing = [numbers - {owner for owner, _ in found} for found in pointers]
+        twice = [[pointer for pointer in sorted(found) if sum(pointer[0] == other[0] for other in found) > 1]
+                 for found in pointers]
+        raise AssertionError(f"too much, too little: {differences}; pointers too much: {wrong}, too little: {missing}, "
+                             f"beside another: {twice}") from error
 
     # Release everything: nothing of ours is left anywhere, and what was there before is.
     for machine in chaos.machines:

@@ -60,7 +60,7 @@ static size_t exchange(int fd, uint8_t *buffer, size_t size)
 
 int main(int argc, char **argv)
 {
-        uint64_t now = now_usec(CLOCK_REALTIME) / USEC_PER_SEC, server_time;
+        uint64_t now = now_usec(CLOCK_REALTIME) / USEC_PER_SEC;
         static uint8_t buffer[2 + DNS_MESSAGE_MAX];
         static struct dns_message message;
         _cleanup_free_ char *text = NULL;
@@ -71,7 +71,7 @@ int main(int argc, char **argv)
         struct tsig_key key;
         struct dns_name zone;
         const char *why = NULL;
-        unsigned error;
+        struct tsig_answer answer;
         size_t size;
 
         if (argc < 6)
@@ -86,7 +86,7 @@ int main(int argc, char **argv)
                           DNS_OPCODE_UPDATE << 11);
         dns_builder_question(&builder, &zone, DNS_TYPE_SOA, DNS_CLASS_IN);
         add_addresses(&builder, argc - 6, argv + 6);
-        if (dns_builder_end(&builder) < 0 || tsig_sign(&builder, &key, now, &context) < 0)
+        if (dns_builder_end(&builder) < 0 || tsig_sign(&builder, &key, now, TSIG_FUDGE_SEC, &context) < 0)
                 die("cannot sign");
 
         fd = connect_to(argv[2], argv[3]);
@@ -94,10 +94,10 @@ int main(int argc, char **argv)
         if (dns_message_walk(buffer, size, NULL, &message, &why) < 0)
                 die("the answer is malformed: %s", why);
 
-        verdict = tsig_verify(&message, &context, now, &error, &server_time);
-        printf("%s %s %u", verdicts[verdict], dns_rcode_to_string(dns_message_rcode(&message)), error);
+        verdict = tsig_verify(&message, &context, &answer);
+        printf("%s %s %u", verdicts[verdict], dns_rcode_to_string(dns_message_rcode(&message)), answer.error);
         if (verdict == TSIG_BADTIME)
-                printf(" %lld", (long long) (server_time - now));
+                printf(" %lld", (long long) (answer.server_time - now));
         printf("\n");
         return EXIT_SUCCESS;
 }

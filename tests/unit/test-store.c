@@ -978,6 +978,15 @@ static int on_old_unit(void *userdata, const struct unit_row *row)
 {
         struct lab *lab = userdata;
 
+        assert_non_null(strstr(row->upstream, "nsupdate"));
+        /* Each type, or each pointer, has its own; in which zone of the server was not written then. */
+        assert_int_equal(row->zone.length, 0);
+        assert_true(row->mode == UNIT_SHARED ? row->type == DNS_TYPE_PTR && row->rdata_size > 0
+                                             : row->type == DNS_TYPE_A || row->type == DNS_TYPE_AAAA);
+        /* One value that is ours, or "nothing" and what is in doubt. */
+        assert_true(row->values_size > 4);
+        assert_true((row->flags & UNIT_ROW_ACCEPTED) || memcmp(row->values, "\0\0\0", 4) == 0);
+        assert_int_equal(row->flags >> UNIT_ROW_FUDGE_SHIFT, 300);
         lab->n_units++;
         return 0;
 }
@@ -1014,7 +1023,7 @@ static void test_schema_1(void **unused)
                         assert_int_equal(store_load_imports(lab.store, &old, &lab, &why), 0);
                         assert_null(why);
                         assert_int_equal(lab.n_names, 34);
-                        assert_int_equal(lab.n_units, 8);
+                        assert_int_equal(lab.n_units, 9);
                         assert_int_equal(lab.n_serials, 2);
                         /* The second time what the first one made of it. */
                         assert_int_equal(store_start(lab.store), 0);
