@@ -348,3 +348,22 @@ void plan_finish(struct plan_batch *batch, enum plan_outcome outcome, const char
 {
         plan_finish_rest(batch, outcome, reason, now_usec);
 }
+
+void plan_forget(struct plan *plan)
+{
+        struct unit *unit, *next;
+
+        RB_FOREACH_SAFE (unit, unit_tree, &plan->units, next) {
+                if (unit->in_flight || unit_is_accepted(unit) || unit_wants_anything(unit))
+                        continue;
+                unit->look = LOOK_NOT;
+                heap_remove(&plan->retries, &unit->retry);
+                FOREACH_PART (part, unit) {
+                        part->n_doubts = 0;
+                        part->known = VALUE_OTHER;
+                        part_trim(part);
+                        part->known = 0;
+                }
+                unit_route(unit);
+        }
+}

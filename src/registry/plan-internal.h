@@ -63,6 +63,7 @@ void unit_tell(struct unit *unit);
 void unit_set_error(struct unit *unit, const char *reason);
 void unit_count_refused(struct unit *unit);
 bool unit_is_accepted(const struct unit *unit);
+bool unit_wants_anything(const struct unit *unit);
 /* Puts the unit where its next step is made; may destroy it. */
 void unit_route(struct unit *unit);
 /* The same, before all others. */

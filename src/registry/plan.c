@@ -369,7 +369,7 @@ static enum part_need unit_need(const struct unit *unit)
         return most;
 }
 
-static bool wants_anything(const struct unit *unit)
+bool unit_wants_anything(const struct unit *unit)
 {
         FOREACH_PART (part, unit)
                 if (!rrset_is_empty(&part->wanted))
@@ -379,7 +379,8 @@ static bool wants_anything(const struct unit *unit)
 
 static bool must_probe(const struct unit *unit)
 {
-        return unit->plan->options.probe && !unit->probed && !unit_is_accepted(unit) && wants_anything(unit);
+        return unit->plan->options.probe && !unit->probed && !unit_is_accepted(unit) &&
+               unit_wants_anything(unit);
 }
 
 /* Part of it was never accepted: a message of those, so that one that is refused delays nobody else's. */
@@ -417,7 +418,7 @@ static void rest(struct unit *unit, enum part_need need, bool first)
                 (void) heap_put(&unit->plan->settles, &unit->settle, due_usec); /* there is room for all */
                 return;
         }
-        if (!unit->rejected || !wants_anything(unit))
+        if (!unit->rejected || !unit_wants_anything(unit))
                 unit_destroy(unit);
 }
 
@@ -787,23 +788,4 @@ void plan_flush(struct plan *plan)
         RB_FOREACH_SAFE (unit, unit_tree, &plan->units, next)
                 if (unit->rejected)
                         lift(unit);
-}
-
-void plan_forget(struct plan *plan)
-{
-        struct unit *unit, *next;
-
-        RB_FOREACH_SAFE (unit, unit_tree, &plan->units, next) {
-                if (unit->in_flight || unit_is_accepted(unit) || wants_anything(unit))
-                        continue;
-                unit->look = LOOK_NOT;
-                heap_remove(&plan->retries, &unit->retry);
-                FOREACH_PART (part, unit) {
-                        part->n_doubts = 0;
-                        part->known = VALUE_OTHER;
-                        part_trim(part);
-                        part->known = 0;
-                }
-                unit_route(unit);
-        }
 }

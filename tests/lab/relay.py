@@ -25,6 +25,7 @@ class Relay:
         self.server = server
         self.mode = mode
         self.delay = 0.5
+        self.limit = None  # a connection ends behind so many answers
         self.address = LOOPBACK
         self.port = free_port()
         self.n_connections = 0
@@ -89,6 +90,10 @@ class Relay:
         if mode == "deaf" and message[2] >> 3 & 15 == 5 and struct.unpack("!H", message[8:10])[0] > 0:
             self._forward(message)
             return None
+        if mode == "late" and message[2] >> 3 & 15 == 5 and struct.unpack("!H", message[8:10])[0] > 0:
+            # What changes something reaches the server when nobody waits for it any more.
+            threading.Timer(self.delay, self._forward, (message,)).start()
+            return None
         if mode == "garbage":
             return message[:2] + bytes(range(256))
         if mode == "unsigned":
@@ -131,8 +136,10 @@ class Relay:
             threading.Thread(target=self._serve, args=(peer,), daemon=True).start()
 
     def _serve(self, peer):
+        n_answers = 0
         try:
-            while True:
+            while self.limit is None or n_answers < self.limit:
+                n_answers += 1
                 message = self._read_message(peer)
                 if self.mode == "close":
                     self.n_messages += 1

@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What was sent and had no answer may still be applied; and what a server says of a name is not always what is there."""
+
+import threading
+
+import pytest
+
+from lab import Zone, eventually
+
+ZONE = "d.example"
+NETS = ["127.0.0.0/8", "::1", "10.0.0.0/8", "fd00::/8"]
+PLENTY = {"new-names-per-minute-per-source": 100000, "updates-per-second-per-source": 100000}
+
+
+def zone(*upstreams, **options):
+    return {"allowed-nets": NETS, "min-addr-ttl": "1s", "upstreams": list(upstreams),
+            **{key.replace("_", "-"): value for key, value in options.items()}}
+
+
+def forward(server, name, origin=ZONE):
+    return {(kind, data) for owner, kind, data in server.records(origin)
+            if owner == f"{name}.{origin}." and kind in ("A", "AAAA")}
+
+
+@pytest.mark.parametrize("upstream", ["named", "knot", "pdns"])
+@pytest.mark.parametrize("way", ["release", "kill", "reload"])
+def test_applied_long_after_it_was_given_up(lab, upstream, way):
+    """A claim is held up, given up by its owner, and arrives behind that: nothing of it stays, nobody is refused."""
+    server = getattr(lab, upstream)(ZONE).start()
+    relay = lab.relay(server, "late")
+    relay.delay = 1.5
+    nsregd = lab.nsregd(zones={ZONE: zone(relay.upstream(ZONE, timeout="300ms"))}).start()
+    one, two = nsregd.client(ZONE), nsregd.client(ZONE)
+    assert one.claim("foo", "10.0.0.1", ttl=300).rcode == "SERVFAIL"
+    relay.mode = "pass"
+    if way == "kill":
+        nsregd.kill()
+        nsregd.start()
+    elif way == "reload":
+        nsregd.reload()
+    # Not a NOERROR before it is certain.
+    reply = one.release("foo")
+    assert reply.rcode == "SERVFAIL" or not forward(server, "foo"), reply
+    eventually(lambda: two.claim("foo", "10.0.0.2", ttl=300).rcode == "NOERROR", 40, interval=0.3)
+    assert forward(server, "foo") == {("A", "10.0.0.2")}
+    eventually(lambda: two.release("foo").rcode in ("NOERROR", "REFUSED"), 40, interval=0.3)
+    eventually(lambda: not forward(server, "foo"), 20)
+
+
+@pytest.mark.parametrize("upstream", ["named", "knot", "pdns"])
+def test_made_up_of_a_wildcard(lab, upstream):
+    server = getattr(lab, upstream)(Zone(ZONE, records="* A 192.0.2.99")).start()
+    before = server.records(ZONE)
+    relay = lab.relay(server, "late")
+    relay.delay = 60
+    nsregd = lab.nsregd(zones={ZONE: zone(relay.upstream(ZONE, timeout="300ms"))}).start()
+    client = nsregd.client(ZONE)
+    assert client.claim("foo", "10.0.0.1", ttl=300).rcode == "SERVFAIL"
+    relay.mode = "pass"
+    eventually(lambda: client.claim("foo", "10.0.0.1", ttl=300).rcode == "NOERROR", 20, interval=0.3)
+    assert forward(server, "foo") == {("A", "10.0.0.1")}
+    # Without an answer that was certain, what was given up is nobody's the second time.
+    assert client.release("foo").rcode in ("NOERROR", "SERVFAIL")
+    eventually(lambda: server.records(ZONE) == before, 20)
+
+
+@pytest.mark.parametrize("records", ["d NS ns.elsewhere.test.", "d DNAME elsewhere.test."])
+def test_something_is_between_the_name_and_the_zone(lab, records):
+    server = lab.named(Zone("example", records=records)).start()
+    before = server.records("example")
+    nsregd = lab.nsregd(zones={ZONE: zone(server.upstream("example"))}).start()
+    reply = nsregd.client(ZONE).claim("foo", "10.0.0.1")
+    assert reply.rcode == "REFUSED" and "d.example." in reply.text, reply
+    assert server.records("example") == before
+
+
+def test_zone_of_its_own_in_the_way(lab):
+    server = lab.named("example", ZONE).start()
+    nsregd = lab.nsregd(zones={ZONE: zone(server.upstream("example"))}).start()
+    reply = nsregd.client(ZONE).claim("foo", "10.0.0.1")
+    assert reply.rcode == "REFUSED" and "zone of its own" in reply.text, reply
+    assert not forward(server, "foo", "example")
+
+
+@pytest.mark.parametrize("limit", [3, 10])
+def test_connection_ends_after_a_few_messages(lab, limit):
+    server = lab.named(ZONE).start()
+    relay = lab.relay(server)
+    relay.limit = limit
+    nsregd = lab.nsregd(zones={ZONE: zone(relay.upstream(ZONE))}, limits=PLENTY).start()
+    client = nsregd.client(ZONE)
+    rcodes = []
+
+    def claim(number):
+        rcodes.append(client.claim(f"n{number}", f"10.0.1.{number}").rcode)
+
+    threads = [threading.Thread(target=claim, args=(number,)) for number in range(1, 31)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert rcodes == ["NOERROR"] * 30
+    assert relay.n_connections > 1
+
+
+def test_wrong_key_name_leaves_nothing_over(lab):
+    server = lab.knot(ZONE).start()
+    key = type(server.key)("no-such-key", server.key.algorithm, server.key.secret)
+    nsregd = lab.nsregd(zones={ZONE: zone(server.upstream(ZONE, key=key))}).start()
+    client = nsregd.client(ZONE)
+    reply = client.claim("foo", "10.0.0.1", ttl=300)
+    assert reply.rcode == "SERVFAIL" and "tsig-name" in reply.text, reply
+    assert client.claim("bar", "10.0.0.2", ttl=300).rcode == "SERVFAIL"
+    # Nothing was sent that could be there.
+    nsregd.config["zones"] = {ZONE: zone({"type": "builtin"})}
+    nsregd.reload()
+    nsregd.wait_log("has nothing of ours")
