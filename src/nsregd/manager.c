@@ -18,6 +18,7 @@
 #include "nsregd/load.h"
 #include "nsregd/manager.h"
 #include "nsregd/name-lock.h"
+#include "nsregd/receive.h"
 #include "nsregd/reload.h"
 #include "nsregd/request.h"
 #include "nsregd/standing.h"
@@ -119,12 +120,12 @@ static const struct publisher_ops publisher_ops = {
 static int on_message(void *userdata, struct stream_id id, const uint8_t *message, size_t size,
                       const struct net_peer *peer)
 {
-        return request_stream(userdata, id, message, size, peer);
+        return receive_message(userdata, id, message, size, peer);
 }
 
 static void on_datagram(void *userdata, const struct udp_peer *peer, const uint8_t *message, size_t size)
 {
-        request_datagram(userdata, peer, message, size);
+        receive_datagram(userdata, peer, message, size);
 }
 
 static const struct stream_set_ops stream_ops = { .on_message = on_message };

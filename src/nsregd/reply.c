@@ -79,9 +79,9 @@ ssize_t reply_short(const struct dns_message *request, enum dns_rcode rcode, uin
 /* What was left out is told to those who can read it. */
 static void tell_filtered(const struct update *update, struct dns_edns *edns, char *text, size_t size)
 {
-        static const char outside[] = "outside the networks this zone allows", never[] = "never registered";
         const struct operation *filtered = NULL;
         char address[ADDRESS_FORMAT_MAX];
+        const char *why;
 
         for (unsigned i = 0; i < update->n_operations && !filtered; i++)
                 if (update->operations[i].filtered)
@@ -89,12 +89,12 @@ static void tell_filtered(const struct update *update, struct dns_edns *edns, ch
         if (!filtered)
                 return;
         address_format(&filtered->address, address);
+        why = address_verdict_text(filtered->never ? ADDRESS_NEVER : ADDRESS_NOT_ALLOWED, &filtered->address);
         if (update->n_filtered == 1)
-                snprintf(text, size, "address %s was left out: it is %s", address,
-                         filtered->never ? never : outside);
+                snprintf(text, size, "address %s was left out: it is %s", address, why);
         else
                 snprintf(text, size, "%u addresses were left out, %s among them: it is %s",
-                         update->n_filtered, address, filtered->never ? never : outside);
+                         update->n_filtered, address, why);
         edns->ede_code = DNS_EDE_PROHIBITED;
         edns->ede_text = text;
         edns->ede_text_length = (uint16_t) strlen(text);

@@ -10,17 +10,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "dns/message.h"
 #include "net/stream-set.h"
-#include "net/udp.h"
 
 struct context;
 
-/* A message over TCP: will be answered through the context's stream set. For stream_set_ops. */
-int request_stream(struct context *context, struct stream_id id, const uint8_t *message, size_t size,
-                   const struct net_peer *peer);
-/* A message over UDP: queries only. */
-void request_datagram(struct context *context, const struct udp_peer *peer, const uint8_t *message,
-                      size_t size);
+/* An update that passed the walk; what stream_set_ops.on_message() returns. */
+int request_begin(struct context *context, struct stream_id stream, const struct dns_message *message,
+                  const uint8_t *bytes, size_t size, const struct net_peer *peer);
 /* Those that wait for upstreams wait no more: they are answered that it is not published yet. */
 void requests_end_publishing(struct context *context, const char *reason);
 /* All requests that wait end without an answer. */

@@ -169,6 +169,15 @@ enum address_verdict zone_policy_judge_address(const struct zone_policy *policy,
         return ADDRESS_NOT_ALLOWED;
 }
 
+const char *address_verdict_text(enum address_verdict verdict, const struct address *address)
+{
+        if (verdict != ADDRESS_NEVER)
+                return "outside the networks this zone allows";
+        if (address_is_loopback(address) || address_is_link_local(address))
+                return "of this machine or link only, which allowed-nets would have to name";
+        return "never registered";
+}
+
 bool zone_policy_reserves(const struct zone_policy *policy, const struct dns_name *name,
                           const struct dns_name *server_name)
 {

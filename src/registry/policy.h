@@ -116,6 +116,9 @@ enum address_verdict {
 enum address_verdict zone_policy_judge_address(const struct zone_policy *policy,
                                                const struct address *address);
 
+/* Why an address is not taken, to follow "address ... is ". */
+const char *address_verdict_text(enum address_verdict verdict, const struct address *address);
+
 /* Is this label reserved: by the built-in list, by the configuration, or as the server's own name (may be
  * NULL). */
 bool zone_policy_reserves(const struct zone_policy *policy, const struct dns_name *name,

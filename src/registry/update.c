@@ -303,10 +303,9 @@ static bool judge_addition(const struct update_context *context, struct update *
                 update->n_filtered++;
                 return true;
         }
-        return decide(decision, DNS_RCODE_REFUSED, DNS_EDE_PROHIBITED,
-                      verdict == ADDRESS_NEVER ? "address %s is never registered"
-                                               : "address %s is outside the networks this zone allows",
-                      address_format(&operation->address, text));
+        return decide(decision, DNS_RCODE_REFUSED, DNS_EDE_PROHIBITED, "address %s is %s",
+                      address_format(&operation->address, text),
+                      address_verdict_text(verdict, &operation->address));
 }
 
 static bool decode_operations(const struct dns_message *message, const struct update_context *context,
@@ -339,8 +338,9 @@ static bool decode_operations(const struct dns_message *message, const struct up
         }
         if (never && update->n_filtered == update->n_additions)
                 return decide(decision, DNS_RCODE_REFUSED, DNS_EDE_PROHIBITED,
-                              "none of the addresses can be registered: %s never is, anywhere",
-                              address_format(&never->address, text));
+                              "none of the addresses can be registered: %s is %s",
+                              address_format(&never->address, text),
+                              address_verdict_text(ADDRESS_NEVER, &never->address));
         return true;
 }
 
