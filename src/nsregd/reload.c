@@ -16,7 +16,8 @@
 
 /*   state       what is under way                          ends it
  *   IDLE        nothing
- *   LOADING     names of added zones are read              reload_on_page
+ *   LOADING     names of added zones are read, then rows   reload_on_page,
+ *               of added upstreams                         reload_on_units
  *   MOVING      committed: what is published is moved      reload_on_moved
  *   LEAVING     requests of removed zones come to an end   reload_on_quiet
  *   FROZEN      the daemon stops; nothing begins
@@ -47,11 +48,20 @@ struct reload {
         struct listener_setup *listener;
         struct served_zone *loading; /* whose names are read */
         struct reload_page *page;
+        struct upstream *joining; /* whose rows are read */
+        struct reload_units *units;
 };
 
 struct reload_page {
         struct reload *reload;
         struct store_page stored;
+};
+
+struct reload_units {
+        struct reload *reload;
+        struct store_units stored;
+        struct unit_row after; /* where it goes on */
+        uint8_t rdata[DNS_NAME_MAX];
 };
 
 /* --- the end of one --- */
@@ -82,6 +92,12 @@ static void reload_drop(struct reload *reload)
         }
         free(TAKE_PTR(reload->page));
         reload->loading = NULL;
+        if (reload->units) {
+                waiter_clear(&reload->units->stored.waiter);
+                store_units_clear(&reload->units->stored);
+        }
+        free(TAKE_PTR(reload->units));
+        reload->joining = NULL;
         reload->setup = publisher_setup_free(reload->setup);
         reload->listener = listener_setup_free(reload->listener);
         LIST_FOREACH_SAFE (served, zones_list(reload->context->zones), zones, next) {
@@ -303,17 +319,21 @@ void reload_on_moved(struct reload *reload)
         reload_on_quiet(reload);
 }
 
-/* --- load: added zones appear whole --- */
+/* --- load: added zones appear whole, and what an added upstream has of ours is known --- */
 
 static void reload_load_next(struct reload *reload);
+static void reload_load_units(struct reload *reload);
+static void reload_on_units(struct waiter *waiter, int error);
 
 static void reload_fail_loading(struct reload *reload, int error)
 {
         _cleanup_free_ char *why = NULL;
 
         /* Tells it; the error is known. */
-        (void) reload_reject(&why, error, "The names of an added zone cannot be read from the database: %s.",
-                             strerror(-error));
+        (void) reload_reject(
+                &why, error,
+                "What is kept of an added zone or upstream cannot be read from the database: %s.",
+                strerror(-error));
         reload_drop(reload);
         reload_finish(reload, error, why);
 }
@@ -368,7 +388,7 @@ static void reload_load_next(struct reload *reload)
         if (!served) {
                 free(TAKE_PTR(reload->page));
                 reload->loading = NULL;
-                reload_commit(reload);
+                reload_load_units(reload);
                 return;
         }
         if (!reload->page)
@@ -384,6 +404,79 @@ static void reload_load_next(struct reload *reload)
         r = store_read_page(reload->context->store, &reload->page->stored, reload_on_page);
         if (r < 0)
                 reload_fail_loading(reload, r);
+}
+
+static int reload_read_units(struct reload *reload, const struct unit_row *after)
+{
+        struct reload_units *units = reload->units;
+
+        units->stored.upstream = reload->joining->identity;
+        units->stored.after = after;
+        return store_read_units(reload->context->store, &units->stored, reload_on_units);
+}
+
+/* The last row of a page is where the next begins; the page itself is used again. */
+static int reload_take_units(struct reload *reload)
+{
+        struct reload_units *units = reload->units;
+        const struct unit_row *last = NULL;
+        int r = 0;
+
+        for (unsigned i = 0; i < units->stored.n_units && r >= 0; i++) {
+                last = &units->stored.units[i].row;
+                r = publisher_load_row(reload->context->publisher, last);
+        }
+        if (r >= 0 && last) {
+                assert(last->rdata_size <= sizeof(units->rdata));
+                units->after = *last;
+                if (last->rdata_size > 0)
+                        memcpy(units->rdata, last->rdata, last->rdata_size);
+                units->after.rdata = units->rdata;
+                units->after.upstream = reload->joining->identity;
+                units->after.values = NULL;
+                units->after.values_size = 0;
+        }
+        store_units_clear(&units->stored);
+        return r;
+}
+
+static void reload_on_units(struct waiter *waiter, int error)
+{
+        struct reload *reload = container_of(waiter, struct reload_units, stored.waiter)->reload;
+        int r = error;
+
+        assert(reload->state == RELOAD_LOADING);
+        if (r >= 0)
+                r = reload_take_units(reload);
+        if (r >= 0 && !reload->units->stored.is_last)
+                r = reload_read_units(reload, &reload->units->after);
+        else if (r >= 0) {
+                reload_load_units(reload);
+                return;
+        }
+        if (r < 0)
+                reload_fail_loading(reload, r);
+}
+
+/* Upstreams that were configured before: what is left of ours there is in rows. */
+static void reload_load_units(struct reload *reload)
+{
+        int r = 0;
+
+        reload->joining = publisher_next_joining(reload->context->publisher, reload->joining);
+        if (!reload->joining) {
+                free(TAKE_PTR(reload->units));
+                reload_commit(reload);
+                return;
+        }
+        if (!reload->units)
+                reload->units = calloc(1, sizeof(*reload->units));
+        if (reload->units) {
+                reload->units->reload = reload;
+                r = reload_read_units(reload, NULL);
+        }
+        if (!reload->units || r < 0)
+                reload_fail_loading(reload, reload->units ? r : -ENOMEM);
 }
 
 /* --- from outside --- */

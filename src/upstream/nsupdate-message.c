@@ -34,7 +34,8 @@ static void write_prerequisites(struct dns_builder *builder, const struct unit *
 }
 
 /* A shared RR is deleted by its value: beside ours there may be others. */
-static void write_changes(struct dns_builder *builder, const struct unit *unit, uint32_t ttl_sec)
+static void write_changes(struct dns_builder *builder, const struct upstream *upstream,
+                          const struct unit *unit)
 {
         bool shared = unit_mode(unit) == UNIT_SHARED;
         struct dns_name owner = unit_owner(unit);
@@ -49,14 +50,14 @@ static void write_changes(struct dns_builder *builder, const struct unit *unit, 
                                        NULL, 0);
                 if (shared && rrset_is_empty(item.after))
                         write_set(builder, DNS_SECTION_AUTHORITY, &owner, &item.part->rr, DNS_CLASS_NONE, 0);
-                write_set(builder, DNS_SECTION_AUTHORITY, &owner, item.after, DNS_CLASS_IN, ttl_sec);
+                write_set(builder, DNS_SECTION_AUTHORITY, &owner, item.after, DNS_CLASS_IN,
+                          upstream_record_ttl(upstream, unit, item.after));
         }
 }
 
 static ssize_t write_batch(const struct nsupdate *driver, const struct plan_batch *batch, uint16_t id,
                            void *buffer, size_t size)
 {
-        uint32_t ttl_sec = driver->upstream->config->record_ttl_sec;
         struct dns_builder builder;
 
         dns_builder_begin(&builder, buffer, size, id, DNS_OPCODE_UPDATE << 11);
@@ -64,7 +65,7 @@ static ssize_t write_batch(const struct nsupdate *driver, const struct plan_batc
         for (unsigned i = 0; i < batch->n_units; i++)
                 write_prerequisites(&builder, batch->units[i]);
         for (unsigned i = 0; i < batch->n_units; i++)
-                write_changes(&builder, batch->units[i], ttl_sec);
+                write_changes(&builder, driver->upstream, batch->units[i]);
         return dns_builder_end(&builder);
 }
 

@@ -209,6 +209,34 @@ int withdraw_name(struct publisher *publisher, const struct name_entry *entry)
         return r;
 }
 
+/* Records belong to a name: its own, or the one that a PTR leads to. */
+static bool record_name(const struct unit *unit, const struct rrset *records, struct dns_name *ret)
+{
+        struct rrset_item item;
+        uint32_t position = 0;
+
+        if (unit_mode(unit) == UNIT_EXCLUSIVE) {
+                *ret = unit_owner(unit);
+                return true;
+        }
+        return rrset_next(records, &position, &item) && dns_name_from_wire(item.rdata, item.length, ret) >= 0;
+}
+
+uint32_t upstream_record_ttl(const struct upstream *upstream, const struct unit *unit,
+                             const struct rrset *records)
+{
+        const struct attachment *attachment = NULL;
+        struct dns_name name;
+
+        if (record_name(unit, records, &name)) {
+                const struct registry_zone *zone = registry_find_zone_of(upstream->publisher->registry,
+                                                                         &name);
+
+                attachment = zone ? find_attachment(zone->userdata, upstream) : NULL;
+        }
+        return attachment ? attachment->config->record_ttl_sec : upstream->config->record_ttl_sec;
+}
+
 /* --- start --- */
 
 void publisher_load_begin(struct publisher *publisher)

@@ -60,7 +60,7 @@ static int move_unit(struct upstream *upstream, int lane, const struct dns_name 
 
         if (lane >= 0 && !rrset_equal(before, wanted))
                 r = plan_change(plan, (unsigned) lane, owner, before, wanted);
-        else if (lane >= 0 && republish && !rrset_is_empty(wanted))
+        if (r >= 0 && lane >= 0 && republish && !rrset_is_empty(wanted))
                 r = plan_republish(plan, (unsigned) lane, owner, wanted);
         else if (lane >= 0 && upstream->relook && !rrset_is_empty(wanted))
                 r = plan_check(plan, (unsigned) lane, owner, wanted);

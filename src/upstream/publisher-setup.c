@@ -221,6 +221,15 @@ int publisher_prepare_done(struct publisher_setup *setup, char **why)
         return move_prepare(publisher, &setup->move);
 }
 
+struct upstream *publisher_next_joining(const struct publisher *publisher, const struct upstream *upstream)
+{
+        struct upstream *next = upstream ? LIST_NEXT(upstream, upstreams) : LIST_FIRST(&publisher->upstreams);
+
+        while (next && next->state != UPSTREAM_JOINING)
+                next = LIST_NEXT(next, upstreams);
+        return next;
+}
+
 /* The connection and the settings of the configuration that comes into force. */
 static void upstream_take_next(struct upstream *upstream)
 {

@@ -123,6 +123,9 @@ int publisher_prepare(struct publisher *publisher, struct publisher_setup **ret)
 int publisher_prepare_zone(struct publisher_setup *setup, struct registry_zone *zone,
                            const struct upstream_config *configs, size_t n_configs, char **why);
 int publisher_prepare_done(struct publisher_setup *setup, char **why);
+/* Upstreams that were not there before, one after the other: their rows are to be loaded by
+ * publisher_load_row() before it is committed. "upstream" NULL: the first. NULL: no more. */
+struct upstream *publisher_next_joining(const struct publisher *publisher, const struct upstream *upstream);
 /* Drops what was prepared. */
 struct publisher_setup *publisher_setup_free(struct publisher_setup *setup);
 DEFINE_CLEANUP(struct publisher_setup *, publisher_setup_free)
@@ -190,6 +193,9 @@ bool publisher_is_quiet(const struct publisher *publisher);
 
 /* For drivers: the loop. */
 sd_event *upstream_event(const struct upstream *upstream);
+/* For drivers: what TTL the records of an item of this unit have: that of the zone which they belong to. */
+uint32_t upstream_record_ttl(const struct upstream *upstream, const struct unit *unit,
+                             const struct rrset *records);
 /* For drivers: a batch has ended, there may be more to send. */
 void upstream_sent(struct upstream *upstream);
 /* For drivers: what ask_serial() asked for; negative errno: not known. */

@@ -388,7 +388,8 @@ static unsigned list_removals(const struct plan_batch *batch, struct text *text)
         return n;
 }
 
-static unsigned list_part(const struct unit_part *part, bool addition, uint32_t ttl_sec, struct text *text)
+static unsigned list_part(const struct upstream *upstream, const struct unit_part *part, bool addition,
+                          struct text *text)
 {
         char owner[DNS_NAME_FORMAT_MAX], rdata[DNS_NAME_FORMAT_MAX];
         const struct rrset *after = part_after(part), *before = part_known(part);
@@ -404,13 +405,15 @@ static unsigned list_part(const struct unit_part *part, bool addition, uint32_t 
                 if ((addition && before && rrset_contains(before, &item)) ||
                     !format_rdata(&item, rdata, &type))
                         continue;
-                text_add(text, "%s %u IN %s %s\n", owner, ttl_sec, type, rdata);
+                text_add(text, "%s %u IN %s %s\n", owner, upstream_record_ttl(upstream, part->unit, after),
+                         type, rdata);
                 n++;
         }
         return n;
 }
 
-static unsigned list_additions(const struct plan_batch *batch, uint32_t ttl_sec, struct text *text)
+static unsigned list_additions(const struct upstream *upstream, const struct plan_batch *batch,
+                               struct text *text)
 {
         unsigned n = 0;
 
@@ -421,7 +424,7 @@ static unsigned list_additions(const struct plan_batch *batch, uint32_t ttl_sec,
                 if (!unit)
                         continue;
                 FOREACH_PART (part, unit)
-                        n += list_part(part, addition, ttl_sec, text);
+                        n += list_part(upstream, part, addition, text);
         }
         return n;
 }
@@ -464,8 +467,7 @@ static int run_step(struct unbound *driver, struct text *lines)
                 note_sent(driver);
                 return run(driver, "local_datas_remove", lines);
         case STEP_ADD:
-                driver->n_sent = list_additions(driver->batch, driver->upstream->config->record_ttl_sec,
-                                                lines);
+                driver->n_sent = list_additions(driver->upstream, driver->batch, lines);
                 if (driver->n_sent == 0)
                         return 1;
                 note_sent(driver);

@@ -14,7 +14,7 @@ from lab import Key, eventually, free_port, never
 from test_durability import preload
 
 ZONE = "d.example"
-NETS = ["127.0.0.0/8", "::1", "10.0.0.0/8", "fd00::/8"]
+NETS = ["127.0.0.0/8", "::1", "10.0.0.0/8", "11.0.0.0/8", "fd00::/8"]
 REVERSE = "10.in-addr.arpa"
 PLENTY = {"new-names-per-minute-per-source": 100000, "updates-per-second-per-source": 100000}
 
@@ -376,3 +376,21 @@ def test_what_is_pipelined_takes_nobodys_place(lab):
             assert connection.receive(timeout=60).rcode in ("NOTAUTH", "SERVFAIL")
         connection.close()
     assert "10.66.0.1" not in nsregd.addresses(f"foo.{ZONE}")
+
+
+def test_zones_share_a_server_and_differ_in_what_is_theirs(lab):
+    """The TTL, the filter and the reverse zones are each zone's; the connection is one."""
+    server = lab.named("example", REVERSE, "11.in-addr.arpa").start()
+    nsregd = lab.nsregd({"a.example": zone(server.upstream("example", [REVERSE], record_ttl="11s")),
+                         "b.example": zone(server.upstream("example", ["11.in-addr.arpa"], record_ttl="22s",
+                                                           exclude_nets=["fd00::/8"]))}, limits=PLENTY).start()
+    for name in ("a.example", "b.example"):
+        assert nsregd.client(name).claim("foo", ("10.0.0.1", 900), ("11.0.0.1" if name[0] == "b" else "10.0.0.2", 900),
+                                         ("fd00::1", 900)).rcode in ("NOERROR",), name
+    assert server.query("foo.a.example", "A").answer[0].ttl == 11
+    assert server.query("foo.b.example", "A").answer[0].ttl == 22
+    assert server.query("foo.a.example", "AAAA").answer and not server.query("foo.b.example", "AAAA").answer
+    pointers = {(owner, data) for name in (REVERSE, "11.in-addr.arpa") for owner, kind, data in server.records(name)
+                if kind == "PTR"}
+    assert ("1.0.0.11.in-addr.arpa.", "foo.b.example.") in pointers
+    assert ("1.0.0.10.in-addr.arpa.", "foo.a.example.") in pointers and len(pointers) == 3
