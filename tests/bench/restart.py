@@ -9,71 +9,23 @@
 The database is warm: what is measured is nsregd. Meant for a release build: meson test --benchmark. NAMES: how many
 (1000000)."""
 
-import json
 import os
-import socket
 import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
 
-from lab.dns import Key
 from lab.programs import Nsregd
+from many import ZONE, Notified, fill, report
 
-ZONE = "d.example"
-NAMES = int(os.environ.get("NAMES", "1000000"))
 TABLES = ["names", "ends", "records", "units", "serials", "imports"]
-
-
-class Notified:
-    """Waits for what a daemon tells the service manager."""
-
-    def __init__(self, directory):
-        self.path = os.path.join(directory, "notify")
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._socket.bind(self.path)
-
-    def wait(self, word):
-        self._socket.settimeout(300)
-        while word not in self._socket.recv(4096).decode():
-            pass
-
-
-def fill(path, lease_usec):
-    """Names with two addresses each, an ECDSA key, a request in memory; all lengthened from "lease_usec"."""
-    key = Key.generate(13)
-    rdata = (256).to_bytes(2, "big") + b"\3" + bytes([13]) + key.public_octets
-    week = 7 * 86400
-    end = lease_usec + week * 1000000
-    leases = 2 * (week.to_bytes(4, "big") + (end - 1000000).to_bytes(8, "big"))
-    database = sqlite3.connect(path, isolation_level=None)
-    database.execute("PRAGMA synchronous = OFF")
-    database.execute("BEGIN")
-    labels = [f"n{i:07}" for i in range(NAMES)]
-    database.executemany("INSERT INTO names VALUES (?,?,?,1,0,0,?,1,'127.0.0.1',0,0,NULL,NULL)",
-                         ((ZONE + ".", label, i + 1, rdata) for i, label in enumerate(labels)))
-    database.executemany("INSERT INTO ends VALUES (?,?,?,?,?,1,1,2000000000,?,?)",
-                         ((ZONE + ".", label, i + 1, week, end - 1000000, os.urandom(16), leases)
-                          for i, label in enumerate(labels)))
-    database.executemany("INSERT INTO records VALUES (?,?,?,?,0)",
-                         ((ZONE + ".", label, position, f"10.{position * 128 + (i >> 16)}.{i >> 8 & 255}.{i & 255}")
-                          for i, label in enumerate(labels) for position in range(2)))
-    database.execute("UPDATE heartbeat SET refreshed_usec = ?, generation = ?", (lease_usec, NAMES))
-    database.execute("COMMIT")
-    database.close()
 
 
 def seconds(act):
     begin = time.monotonic()
     act()
     return time.monotonic() - begin
-
-
-def report(case, **values):
-    print(json.dumps({"case": case, "names": NAMES,
-                      **{key: round(value, 3) if isinstance(value, float) else value for key, value in values.items()}}),
-          flush=True)
 
 
 def main():
