@@ -5,6 +5,7 @@
 
 #include "nsregd/bus-list.h"
 #include "nsregd/bus-objects.h"
+#include "util/background.h"
 
 #define PAGE_MAX 1000
 /* Octets of a reply, by estimate, after which a page ends: no message comes near a bus's limits. */
@@ -150,25 +151,28 @@ static int page_reply(struct page *page)
         return r < 0 ? r : sd_bus_send(NULL, page->reply, NULL);
 }
 
-static int on_turn(sd_event_source *source, void *userdata)
+static int on_turn(sd_event_source *source, uint64_t usec, void *userdata)
 {
         struct bus_lists *lists = userdata;
         struct page *page = TAILQ_FIRST(&lists->pages);
         int r;
 
         if (!page)
-                return sd_event_source_set_enabled(source, SD_EVENT_OFF);
+                return 0;
         TAILQ_REMOVE(&lists->pages, page, pages);
         r = slice(page, lists->context);
-        if (r == 0) {
+        if (r == 0)
                 TAILQ_INSERT_TAIL(&lists->pages, page, pages);
-                return 0;
+        else {
+                if (r > 0)
+                        r = page_reply(page);
+                /* Who asked may be gone. */
+                if (r < 0)
+                        (void) sd_bus_reply_method_errno(page->message, r, NULL);
+                page_free(page);
         }
-        if (r > 0)
-                r = page_reply(page);
-        if (r < 0)
-                (void) sd_bus_reply_method_errno(page->message, r, NULL);
-        page_free(page);
+        if (!TAILQ_EMPTY(&lists->pages))
+                background_source_wake(source);
         return 0;
 }
 
@@ -184,8 +188,8 @@ static int page_begin(struct bus_lists *lists, struct page *page, const char *co
                 r = slice(page, lists->context);
         if (r == 0) {
                 TAILQ_INSERT_TAIL(&lists->pages, page, pages);
-                r = sd_event_source_set_enabled(lists->source, SD_EVENT_ON);
-                return r < 0 ? r : 1;
+                background_source_wake(lists->source);
+                return 1;
         }
         if (r > 0)
                 r = page_reply(page);
@@ -269,9 +273,7 @@ int bus_lists_new(struct context *context, struct bus_lists **ret)
                 return -ENOMEM;
         lists->context = context;
         TAILQ_INIT(&lists->pages);
-        r = sd_event_add_defer(context->event, &lists->source, on_turn, lists);
-        if (r >= 0)
-                r = sd_event_source_set_enabled(lists->source, SD_EVENT_OFF);
+        r = background_source_new(context->event, on_turn, lists, &lists->source);
         if (r < 0)
                 return r;
         *ret = TAKE_PTR(lists);

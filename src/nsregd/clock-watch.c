@@ -2,6 +2,7 @@
 
 #include "nsregd/clock-watch.h"
 #include "nsregd/context.h"
+#include "util/background.h"
 #include "util/log.h"
 
 #define CLOCK_CHECK_USEC (5 * USEC_PER_SEC)
@@ -28,7 +29,7 @@ static struct registry_zone *next_zone(const struct registry *registry, const st
 }
 
 /* Zones are looked up by name each time: a reload may come between two slices. */
-static int on_move(sd_event_source *source, void *userdata)
+static int on_move(sd_event_source *source, uint64_t usec, void *userdata)
 {
         struct clock_watch *watch = userdata;
         struct registry *registry = watch->context->registry;
@@ -50,8 +51,8 @@ static int on_move(sd_event_source *source, void *userdata)
                         watch->zone = zone->policy->zone;
         }
         if (zone)
-                return 0;
-        return sd_event_source_set_enabled(source, SD_EVENT_OFF);
+                background_source_wake(source);
+        return 0;
 }
 
 static void count_time_off(struct clock_watch *watch, const struct lease_clock_now *now)
@@ -70,7 +71,7 @@ static void count_time_off(struct clock_watch *watch, const struct lease_clock_n
         watch->zone.length = 0;
         watch->label[0] = '\0';
         /* Leases that are not moved end late, never early: a failure here harms nobody. */
-        (void) sd_event_source_set_enabled(watch->move_source, SD_EVENT_ON);
+        background_source_wake(watch->move_source);
 }
 
 void clock_watch_look(struct clock_watch *watch)
@@ -139,9 +140,7 @@ int clock_watch_new(struct context *context, struct clock_watch **ret)
         if (r >= 0)
                 r = sd_event_source_set_enabled(watch->clock_source, SD_EVENT_OFF);
         if (r >= 0)
-                r = sd_event_add_defer(context->event, &watch->move_source, on_move, watch);
-        if (r >= 0)
-                r = sd_event_source_set_enabled(watch->move_source, SD_EVENT_OFF);
+                r = background_source_new(context->event, on_move, watch, &watch->move_source);
         if (r < 0)
                 return r;
         *ret = TAKE_PTR(watch);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 #include "nsregd/name-lock.h"
+#include "util/background.h"
 
 static int compare_lock(const struct name_lock *a, const struct name_lock *b)
 {
@@ -35,7 +36,7 @@ static struct name_lock *name_lock_find(const struct name_locks *locks, const st
 }
 
 /* One a turn: what follows may release, take or hand on any other. */
-static int name_locks_on_turn(sd_event_source *source, void *userdata)
+static int name_locks_on_turn(sd_event_source *source, uint64_t usec, void *userdata)
 {
         struct name_locks *locks = userdata;
         struct name_lock *lock = TAILQ_FIRST(&locks->told);
@@ -46,8 +47,7 @@ static int name_locks_on_turn(sd_event_source *source, void *userdata)
         assert(lock->to_be_told && !lock->holder);
         lock->to_be_told = false;
         if (!TAILQ_EMPTY(&locks->told))
-                /* Enabling a source that exists takes no memory. */
-                (void) sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+                background_source_wake(source);
         lock->granted(lock);
         return 0;
 }
@@ -61,9 +61,7 @@ int name_locks_new(sd_event *event, struct name_locks **ret)
                 return -ENOMEM;
         RB_INIT(&locks->held);
         TAILQ_INIT(&locks->told);
-        r = sd_event_add_defer(event, &locks->source, name_locks_on_turn, locks);
-        if (r >= 0)
-                r = sd_event_source_set_enabled(locks->source, SD_EVENT_OFF);
+        r = background_source_new(event, name_locks_on_turn, locks, &locks->source);
         if (r < 0)
                 return r;
         *ret = TAKE_PTR(locks);
@@ -144,8 +142,7 @@ static void name_lock_hand_on(struct name_locks *locks, struct name_lock *from)
         name_lock_hold(locks, next);
         next->to_be_told = true;
         TAILQ_INSERT_TAIL(&locks->told, next, by_turn);
-        /* Enabling a source that exists takes no memory. */
-        (void) sd_event_source_set_enabled(locks->source, SD_EVENT_ONESHOT);
+        background_source_wake(locks->source);
 }
 
 void name_lock_release(struct name_lock *lock)

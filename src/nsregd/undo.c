@@ -7,6 +7,7 @@
 #include "nsregd/context.h"
 #include "nsregd/undo.h"
 #include "nsregd/zones.h"
+#include "util/background.h"
 
 #define BLOCK_MIN_SEC 600
 #define BLOCK_MAX_SEC 86400
@@ -162,7 +163,7 @@ void undo_begin(struct undos *undos, const struct dns_name *name, uint16_t type,
 
 /* --- blocks --- */
 
-static int undos_on_lift(sd_event_source *source, void *userdata)
+static int undos_on_lift(sd_event_source *source, uint64_t usec, void *userdata)
 {
         struct undos *undos = userdata;
         const struct registry *registry = undos->context->registry;
@@ -185,9 +186,8 @@ static int undos_on_lift(sd_event_source *source, void *userdata)
                 if (entry->state->blocked_until_usec > 0)
                         undo_start(undos, entry, true, 0, "");
         }
-        /* A source that exists is set without memory. */
-        if (!zone)
-                (void) sd_event_source_set_enabled(source, SD_EVENT_OFF);
+        if (zone)
+                background_source_wake(source);
         return 0;
 }
 
@@ -195,7 +195,7 @@ void undos_lift_blocks(struct undos *undos)
 {
         undos->lift_zone.length = 0;
         undos->lift_label[0] = '\0';
-        (void) sd_event_source_set_enabled(undos->lift_source, SD_EVENT_ON);
+        background_source_wake(undos->lift_source);
 }
 
 int undos_new(struct context *context, struct undos **ret)
@@ -207,9 +207,7 @@ int undos_new(struct context *context, struct undos **ret)
                 return -ENOMEM;
         undos->context = context;
         LIST_INIT(&undos->list);
-        r = sd_event_add_defer(context->event, &undos->lift_source, undos_on_lift, undos);
-        if (r >= 0)
-                r = sd_event_source_set_enabled(undos->lift_source, SD_EVENT_OFF);
+        r = background_source_new(context->event, undos_on_lift, undos, &undos->lift_source);
         if (r < 0)
                 return r;
         *ret = TAKE_PTR(undos);

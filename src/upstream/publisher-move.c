@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include "upstream/publisher-internal.h"
+#include "util/background.h"
 
 #define NAMES_PER_TURN 100
 /* No more units than this are put into plans that have as many to do. */
@@ -218,7 +219,7 @@ static void move_end(struct publisher *publisher)
         publisher->ops->moved(publisher->userdata);
 }
 
-static int on_move(sd_event_source *source, void *userdata)
+static int on_move(sd_event_source *source, uint64_t usec, void *userdata)
 {
         struct publisher *publisher = userdata;
         struct publisher_move *move = publisher->move;
@@ -236,7 +237,9 @@ static int on_move(sd_event_source *source, void *userdata)
                 snprintf(move->label, sizeof(move->label), "%s", entry->label);
         }
         publisher_pump(publisher);
-        if (!move->zone)
+        if (move->zone)
+                background_source_wake(source);
+        else
                 move_end(publisher);
         return 0;
 }
@@ -259,9 +262,7 @@ int move_prepare(struct publisher *publisher, struct publisher_move **ret)
                 *moved = (struct move_zone){ .next = move->zones, .zone = zone };
                 move->zones = moved;
         }
-        r = sd_event_add_defer(publisher->event, &move->source, on_move, publisher);
-        if (r >= 0)
-                r = sd_event_source_set_enabled(move->source, SD_EVENT_OFF);
+        r = background_source_new(publisher->event, on_move, publisher, &move->source);
         if (r < 0) {
                 move_unprepare(move);
                 return r;
@@ -294,7 +295,7 @@ void move_begin(struct publisher *publisher, struct publisher_move *move)
         publisher->registry->epoch++;
         publisher->move = move;
         move->zone = publisher->registry->zones;
-        (void) sd_event_source_set_enabled(move->source, SD_EVENT_ON);
+        background_source_wake(move->source);
 }
 
 void move_free(struct publisher *publisher)

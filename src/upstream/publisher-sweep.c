@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "upstream/publisher-internal.h"
+#include "util/background.h"
 
 #define NAMES_PER_TURN 100
 /* No more units than this are put into a plan that has as many under way. */
@@ -41,7 +42,7 @@ static void sweep_free(struct sweep *sweep)
 void sweep_continue(struct publisher *publisher)
 {
         if (!LIST_EMPTY(&publisher->sweeps))
-                (void) sd_event_source_set_enabled(publisher->sweep_source, SD_EVENT_ONESHOT);
+                background_source_wake(publisher->sweep_source);
 }
 
 void sweep_forget(const struct upstream *upstream)
@@ -321,7 +322,7 @@ static bool take_steps(struct sweep *sweep)
         return zone;
 }
 
-static int on_sweep(sd_event_source *source, void *userdata)
+static int on_sweep(sd_event_source *source, uint64_t usec, void *userdata)
 {
         struct publisher *publisher = userdata;
         struct sweep *sweep, *next;
@@ -384,9 +385,7 @@ int sweep_init(struct publisher *publisher)
         if (r >= 0)
                 r = sd_event_source_set_enabled(publisher->serial_source, SD_EVENT_OFF);
         if (r >= 0)
-                r = sd_event_add_defer(publisher->event, &publisher->sweep_source, on_sweep, publisher);
-        if (r >= 0)
-                r = sd_event_source_set_enabled(publisher->sweep_source, SD_EVENT_OFF);
+                r = background_source_new(publisher->event, on_sweep, publisher, &publisher->sweep_source);
         if (r >= 0)
                 r = sd_event_add_time(publisher->event, &publisher->reconcile_source, CLOCK_MONOTONIC, 0,
                                       USEC_PER_SEC, on_reconcile, publisher);

@@ -3,6 +3,7 @@
 #include <ctype.h>
 
 #include "upstream/unbound-list.h"
+#include "util/background.h"
 
 #define SLICE_SIZE (128U * 1024)
 
@@ -94,14 +95,15 @@ static void read_slice(struct unbound_list *list)
         }
 }
 
-static int on_slice(sd_event_source *source, void *userdata)
+static int on_slice(sd_event_source *source, uint64_t usec, void *userdata)
 {
         struct unbound_list *list = userdata;
 
         read_slice(list);
         if (list->at < list->size && list->error >= 0)
-                return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
-        list->done(list->userdata, list->error);
+                background_source_wake(source);
+        else
+                list->done(list->userdata, list->error);
         return 0;
 }
 
@@ -119,7 +121,8 @@ int unbound_list_new(sd_event *event, const struct plan_batch *batch, const char
         list->size = size;
         list->octets = malloc(size + 1);
         list->sought = calloc(batch->n_units, sizeof(*list->sought));
-        if (!list->octets || !list->sought || sd_event_add_defer(event, &list->source, on_slice, list) < 0) {
+        if (!list->octets || !list->sought ||
+            background_source_new(event, on_slice, list, &list->source) < 0) {
                 unbound_list_free(list);
                 return -ENOMEM;
         }
@@ -133,6 +136,7 @@ int unbound_list_new(sd_event *event, const struct plan_batch *batch, const char
                 list->sought[i] = (struct sought){ .hash = hash_owner(text, strlen(text)), .index = i };
         }
         qsort(list->sought, batch->n_units, sizeof(*list->sought), compare_sought);
+        background_source_wake(list->source);
         *ret = list;
         return 0;
 }

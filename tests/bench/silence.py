@@ -117,6 +117,8 @@ def main():
             database.execute("UPDATE ends SET leases = ?, key_lease_sec = 1, key_end_usec = ? WHERE label IN "
                              "(SELECT label FROM ends WHERE label LIKE 'n%' LIMIT ?)", (leases, end, NAMES // 10))
             database.close()
+            # A reload says READY=1 as well.
+            notified.wait("STOPPING=1")
             begin = time.monotonic()
             nsregd.spawn()
             notified.wait("READY=1")

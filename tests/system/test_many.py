@@ -19,7 +19,7 @@ COUNT = 100000
 def multiply(path):
     """Copies the one registration that is there to so many."""
     with sqlite3.connect(path) as database:
-        for table in ("names", "records"):
+        for table in ("names", "ends", "records"):
             columns = [row[1] for row in database.execute(f"PRAGMA table_info({table})")]
             value = {"label": "'host' || n", "address": "'10.' || (n / 65536) || '.' || (n / 256 % 256) || '.' || (n % 256)"}
             database.execute(
