@@ -63,11 +63,12 @@ static const struct store_loader loader = { .name = load_name, .unit = load_unit
 static void settle_provisional(struct registry_zone *zone)
 {
         for (struct name_entry *entry = registry_after(zone, ""); entry; entry = registry_next(entry)) {
-                struct dns_name name = name_entry_name(entry);
+                struct dns_name name;
                 bool published = true;
 
                 if (entry->state->provisional == PROVISIONAL_NO)
                         continue;
+                name = name_entry_name(entry);
                 for (const struct attachment *attachment = publisher_attachments(zone); attachment;
                      attachment = attachment->next)
                         published = published && publisher_is_published(attachment, &name);

@@ -83,12 +83,16 @@ static void unindex_records(struct name_entry *entry)
 static enum pointer_right judge_pointer(const struct record *record, const struct registry_zone *zone)
 {
         const struct zone_policy *policy = zone->policy;
-        struct dns_name reverse = dns_name_reverse(&record->address);
+        struct dns_name reverse;
         bool has_zone = false;
 
+        /* Most zones have none, and this is asked for every record. */
+        if (policy->reverse_zones.n_items == 0 || zone->hidden)
+                return POINTER_NONE;
+        reverse = dns_name_reverse(&record->address);
         for (size_t i = 0; i < policy->reverse_zones.n_items && !has_zone; i++)
                 has_zone = dns_name_is_subdomain(&reverse, &policy->reverse_zones.items[i]);
-        if (!has_zone || zone->hidden)
+        if (!has_zone)
                 return POINTER_NONE;
         if (record->proven)
                 return POINTER_PROVEN;
@@ -133,8 +137,18 @@ static void remove_entry(struct name_entry *entry)
 
 void registry_reindex(struct name_entry *entry)
 {
-        unindex_records(entry);
-        index_records(entry);
+        struct record_tree *addresses = &entry->zone->registry->addresses;
+
+        for (unsigned i = 0; i < entry->state->n_records; i++) {
+                struct record *record = &entry->state->records[i];
+                enum pointer_right right = judge_pointer(record, entry->zone);
+
+                if (record->right == right)
+                        continue;
+                RB_REMOVE(record_tree, addresses, record);
+                record->right = (uint8_t) right;
+                RB_INSERT(record_tree, addresses, record);
+        }
 }
 
 void registry_remove_zone(struct registry_zone *zone)

@@ -271,10 +271,13 @@ int publisher_load_row(struct publisher *publisher, const struct unit_row *row)
 int publisher_load_name(struct publisher *publisher, const struct registry *registry,
                         struct name_entry *entry)
 {
-        struct dns_name name = name_entry_name(entry);
         struct upstream *upstream;
+        struct dns_name name;
         int r;
 
+        if (LIST_EMPTY(&publisher->upstreams))
+                return 0;
+        name = name_entry_name(entry);
         for (const struct attachment *attachment = entry->zone->userdata; attachment;
              attachment = attachment->next) {
                 r = change_forward(attachment, &name, NULL, entry->state);
@@ -285,7 +288,8 @@ int publisher_load_name(struct publisher *publisher, const struct registry *regi
                 const struct address *address = &entry->state->records[i].address;
                 struct ptr_change change = { .address = *address, .zone_after = entry->zone, .after = name };
 
-                if (registry_ptr_owner(registry, address) != entry)
+                if (entry->state->records[i].right == POINTER_NONE ||
+                    registry_ptr_owner(registry, address) != entry)
                         continue;
                 LIST_FOREACH (upstream, &publisher->upstreams, upstreams) {
                         r = change_ptr(upstream, &change);

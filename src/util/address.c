@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "util/address.h"
 
+#include <endian.h>
 #include <stdio.h>
 
 #include "util/macro.h"
@@ -17,7 +18,16 @@ int address_compare(const struct address *a, const struct address *b)
         if (a->family != b->family)
                 return a->family < b->family ? -1 : 1;
 
-        return memcmp(a->bytes, b->bytes, sizeof(a->bytes));
+        /* In the order of the octets. */
+        for (unsigned i = 0; i < sizeof(a->bytes); i += sizeof(uint64_t)) {
+                uint64_t x, y;
+
+                memcpy(&x, a->bytes + i, sizeof(x));
+                memcpy(&y, b->bytes + i, sizeof(y));
+                if (x != y)
+                        return be64toh(x) < be64toh(y) ? -1 : 1;
+        }
+        return 0;
 }
 
 bool address_equal(const struct address *a, const struct address *b)
