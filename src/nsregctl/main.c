@@ -33,6 +33,7 @@ static const struct verb verbs[] = {
         { "reserve", 1, 1, false, verb_change, " NAME", "Let nobody claim a name" },
         { "unreserve", 1, 1, false, verb_change, " NAME", "Let a name be claimed again, by any key" },
         { "abandon-import", 1, 1, false, verb_change, " ZONE", "Give up a key file that cannot be imported" },
+        { "forget", 1, 1, false, verb_change, " UPSTREAM", "Forget a DNS server that is configured no more" },
         { "monitor", 0, 0, false, verb_monitor, "", "Show events as they happen" },
         { "flush", 0, 0, false, verb_simple, "", "Try failing DNS servers again now" },
         { "reconcile", 0, 0, false, verb_simple, "",

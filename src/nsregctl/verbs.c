@@ -385,6 +385,7 @@ int verb_change(struct context *context, int argc, char *argv[])
                 { "reserve", "Reserve", "is reserved; nobody can claim it" },
                 { "unreserve", "Unreserve", "can be claimed again" },
                 { "abandon-import", "AbandonImport", "gives new names again" },
+                { "forget", "ForgetUpstream", "is forgotten; what is left there is yours to remove" },
         };
         sd_bus_error error = SD_BUS_ERROR_NULL;
         size_t which = 0;

@@ -8,6 +8,7 @@
 #include "nsregd/bus-list.h"
 #include "nsregd/bus-objects.h"
 #include "nsregd/import.h"
+#include "nsregd/left-over.h"
 #include "nsregd/name-lock.h"
 #include "nsregd/reload.h"
 #include "nsregd/undo.h"
@@ -113,6 +114,29 @@ static int abandon_import(sd_bus_message *message, void *userdata, sd_bus_error 
 static int on_abandon_import(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
         return bus_authorize(message, BUS_ACTION, abandon_import, userdata);
+}
+
+static int forget(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+        const struct context *context = userdata;
+        const char *upstream;
+        int r;
+
+        r = sd_bus_message_read(message, "s", &upstream);
+        if (r >= 0)
+                r = left_over_forget(context->left_over, upstream);
+        if (r == -EBUSY)
+                return sd_bus_error_setf(error, "org.nsreg.Error.InUse", "Upstream %s is configured",
+                                         upstream);
+        if (r == -ENOENT)
+                return sd_bus_error_setf(error, "org.nsreg.Error.NoSuchUpstream",
+                                         "Nothing is left over at an upstream %s", upstream);
+        return r < 0 ? r : sd_bus_reply_method_return(message, NULL);
+}
+
+static int on_forget(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+        return bus_authorize(message, BUS_ACTION, forget, userdata);
 }
 
 static int flush(sd_bus_message *message, void *userdata, sd_bus_error *error)
@@ -261,6 +285,8 @@ static const sd_bus_vtable manager_vtable[] = {
         SD_BUS_METHOD_WITH_ARGS("Unreserve", SD_BUS_ARGS("s", name), SD_BUS_NO_RESULT, on_administer,
                                 SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("AbandonImport", SD_BUS_ARGS("s", zone), SD_BUS_NO_RESULT, on_abandon_import,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("ForgetUpstream", SD_BUS_ARGS("s", upstream), SD_BUS_NO_RESULT, on_forget,
                                 SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Flush", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, on_flush,
                                 SD_BUS_VTABLE_UNPRIVILEGED),

@@ -20,6 +20,7 @@ struct bus;
 struct changes;
 struct clock_watch;
 struct journal;
+struct left_over;
 struct keycache;
 struct lease_ends;
 struct name_locks;
@@ -77,7 +78,7 @@ struct context {
         LIST_HEAD(, administration) administrations;
         LIST_HEAD(, request) requests; /* that wait for something */
         unsigned n_requests;
-        unsigned n_left_over; /* units at upstreams that are configured no more */
+        struct left_over *left_over; /* owned */
         struct statistics statistics;
 };
 

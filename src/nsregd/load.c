@@ -4,6 +4,7 @@
 #include <systemd/sd-daemon.h>
 
 #include "nsregd/context.h"
+#include "nsregd/left-over.h"
 #include "nsregd/zones.h"
 #include "upstream/publisher.h"
 #include "util/log.h"
@@ -38,9 +39,8 @@ static int load_unit(void *userdata, const struct unit_row *row)
 {
         struct context *context = userdata;
 
-        /* Where nothing was ever accepted, nothing is left over. */
-        if (!publisher_find(context->publisher, row->upstream) && row->flags & UNIT_ROW_ACCEPTED)
-                context->n_left_over++;
+        if (!publisher_find(context->publisher, row->upstream))
+                return left_over_add(context->left_over, row->upstream, row->flags & UNIT_ROW_ACCEPTED);
         return publisher_load_row(context->publisher, row);
 }
 
@@ -86,7 +86,6 @@ int load_state(struct context *context)
         r = store_load_serials(context->store, &loader, context, &why);
         if (r >= 0)
                 r = store_load_names(context->store, &loader, context, &why);
-        context->n_left_over = 0;
         publisher_load_begin(context->publisher);
         for (struct registry_zone *zone = context->registry->zones; zone && r >= 0; zone = zone->next)
                 for (struct name_entry *entry = registry_after(zone, ""); entry && r >= 0;
@@ -96,11 +95,7 @@ int load_state(struct context *context)
                 r = store_load_units(context->store, &loader, context, &why);
         for (struct registry_zone *zone = context->registry->zones; zone && r >= 0; zone = zone->next)
                 settle_provisional(zone);
-        if (context->n_left_over > 0)
-                log_warning("%u published names and addresses were left at DNS servers that are not "
-                            "configured any more. They are taken away when those are configured again; "
-                            "otherwise remove them by hand.",
-                            context->n_left_over);
+        left_over_tell(context->left_over);
         if (r < 0)
                 log_error("Cannot read the database in %s: %s.", context->config->data_dir,
                           why ?: strerror(-r));

@@ -14,6 +14,7 @@
 #include "nsregd/journal.h"
 #include "nsregd/keycache.h"
 #include "nsregd/lease-end.h"
+#include "nsregd/left-over.h"
 #include "nsregd/listener.h"
 #include "nsregd/load.h"
 #include "nsregd/manager.h"
@@ -82,6 +83,13 @@ static void on_drained(void *userdata, const struct upstream *upstream)
         announce_upstream_drained(context->announcer, upstream);
 }
 
+static void on_forgotten(void *userdata, const struct upstream *upstream)
+{
+        const struct context *context = userdata;
+
+        left_over_forgotten(context->left_over, upstream->identity);
+}
+
 static void on_withdrawn(void *userdata)
 {
         const struct context *context = userdata;
@@ -112,6 +120,7 @@ static const struct publisher_ops publisher_ops = {
         .upstream_changed = on_upstream_changed,
         .drifted = on_drifted,
         .drained = on_drained,
+        .forgotten = on_forgotten,
         .withdrawn = on_withdrawn,
         .moved = on_moved,
         .renamed = on_renamed,
@@ -147,6 +156,8 @@ static int make_parts(struct context *context)
         r = announcer_new(context, &context->announcer);
         if (r >= 0)
                 r = journal_new(context, &context->journal);
+        if (r >= 0)
+                r = left_over_new(context, &context->left_over);
         if (r >= 0)
                 r = zones_new(context, &context->zones);
         if (r >= 0)
@@ -332,6 +343,7 @@ struct manager *manager_free(struct manager *manager)
         stop_free(context->stop);
         clock_watch_free(context->clock_watch);
         store_free(context->store);
+        left_over_free(context->left_over);
         journal_free(context->journal);
         announcer_free(context->announcer);
         keycache_free(context->keycache);

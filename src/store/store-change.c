@@ -114,7 +114,7 @@ int store_move_units(struct store *store, const char *from, const char *to, stru
 {
         const struct unit_row row = { .upstream = from,
                                       .values = (const uint8_t *) to,
-                                      .values_size = strlen(to) + 1 };
+                                      .values_size = to ? strlen(to) + 1 : 0 };
 
         return put_unit(store, JOB_MOVE_UNITS, &row, waiter, done);
 }

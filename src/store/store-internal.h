@@ -17,7 +17,7 @@ enum job_kind {
         JOB_PUT_NAME,
         JOB_PUT_UNIT,
         JOB_DELETE_UNIT,
-        JOB_MOVE_UNITS, /* unit: from the upstream to the one that stands for the values */
+        JOB_MOVE_UNITS, /* unit: from the upstream to the one that stands for the values; none: forgotten */
         JOB_PUT_SERIAL,
         JOB_MOVE_ENDS,
         JOB_IMPORT,

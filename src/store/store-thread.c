@@ -37,7 +37,8 @@ static int write_job(struct database *database, const struct job *job)
                 return database_put_unit(database, &job->unit.row);
         case JOB_MOVE_UNITS:
                 return database_move_units(database, job->unit.row.upstream,
-                                           (const char *) job->unit.row.values);
+                                           job->unit.row.values_size > 0 ? (const char *) job->unit.row.values
+                                                                         : NULL);
         case JOB_DELETE_UNIT:
                 return database_delete_unit(database, &job->unit.row);
         case JOB_PUT_SERIAL:

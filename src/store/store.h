@@ -77,7 +77,7 @@ int store_put_name(struct store *store, const struct dns_name *zone, const char 
 int store_put_unit(struct store *store, const struct unit_row *row, struct waiter *waiter, waiter_done done);
 int store_delete_unit(struct store *store, const struct unit_row *key, struct waiter *waiter,
                       waiter_done done);
-/* All rows of one upstream are another's from now on. */
+/* All rows of one upstream are another's from now on; "to" NULL: they are forgotten. */
 int store_move_units(struct store *store, const char *from, const char *to, struct waiter *waiter,
                      waiter_done done);
 int store_put_serial(struct store *store, const struct dns_name *zone, uint32_t serial, struct waiter *waiter,

@@ -289,6 +289,7 @@ static void upstream_take_state(struct upstream *upstream)
                 if (!wanted)
                         break;
                 upstream->state = UPSTREAM_SERVING;
+                upstream->forgotten = false;
                 upstream->plan->stopped = false;
                 upstream->relook = true;
                 break;

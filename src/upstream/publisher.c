@@ -118,7 +118,10 @@ static void look_at_draining(struct upstream *upstream, usec_t now_usec)
         /* What is to be taken away there is still being found out. */
         if (publisher->move)
                 return;
-        if (upstream->plan->n_units == 0) {
+        if (upstream->forgotten) {
+                publisher->ops->forgotten(publisher->userdata, upstream);
+                upstream_free(upstream);
+        } else if (upstream->plan->n_units == 0) {
                 publisher->ops->drained(publisher->userdata, upstream);
                 upstream_free(upstream);
         } else if (upstream->state == UPSTREAM_DRAINING && upstream->drain_until_usec <= now_usec) {
@@ -458,4 +461,17 @@ bool publisher_is_quiet(const struct publisher *publisher)
                 if (plan_pending(upstream->plan) > 0)
                         return false;
         return true;
+}
+
+int publisher_forget(struct publisher *publisher, const char *identity)
+{
+        struct upstream *upstream = publisher_find(publisher, identity);
+
+        if (!upstream)
+                return -ENOENT;
+        if (upstream->state != UPSTREAM_DRAINING && upstream->state != UPSTREAM_LEFT_OVER)
+                return -EBUSY;
+        upstream->forgotten = true;
+        publisher_pump(publisher);
+        return 0;
 }

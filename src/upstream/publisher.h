@@ -63,6 +63,7 @@ struct upstream {
         struct upstream_config *next_config; /* owned; of that one, where it differs; NULL: as it is */
         void *next_driver;                   /* opened with it */
         char *next_identity;                 /* owned; its address changed: it is the same one all the same */
+        bool forgotten;                      /* it is configured no more, and nothing there is sought */
         bool relook;                         /* it is not known what is there: look at everything */
         usec_t drain_until_usec;
         char *identity;  /* owned; what its rows are keyed by */
@@ -100,6 +101,8 @@ struct publisher_ops {
         void (*drifted)(void *userdata, const struct upstream *upstream, const struct dns_name *owner);
         /* One that was drained is gone, or (state) is left over; freed behind the call. */
         void (*drained)(void *userdata, const struct upstream *upstream);
+        /* publisher_forget() is done: no row is written behind this. Freed behind the call. */
+        void (*forgotten)(void *userdata, const struct upstream *upstream);
         /* Everything that publisher_withdraw() began is done. */
         void (*withdrawn)(void *userdata);
         /* What publisher_commit() began is done. */
@@ -107,6 +110,10 @@ struct publisher_ops {
         /* An upstream is to be known by another identity, its rows with it. */
         void (*renamed)(void *userdata, const struct upstream *upstream, const char *from, const char *to);
 };
+
+/* Lets go of one that is being drained or left over; tells when that is done. 0; -EBUSY: it is configured;
+ * -ENOENT: it is not here. */
+int publisher_forget(struct publisher *publisher, const char *identity);
 
 int publisher_new(sd_event *event, struct registry *registry, const struct publisher_ops *ops, void *userdata,
                   struct publisher **ret);

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """nsregctl: every verb, as a table and as JSON, and what it says when something is wrong."""
 
+import contextlib
 import fcntl
 import json
 import os
 import pty
 import re
+import sqlite3
 import struct
 import subprocess
 import termios
@@ -303,12 +305,57 @@ def test_an_import_can_be_given_up(lab):
     assert nsregd.client(ZONE).claim("bar", "10.0.0.2").rcode == "NOERROR"
 
 
+def test_an_upstream_that_went_can_be_forgotten(lab):
+    bus = lab.bus().start()
+    server = lab.named(ZONE).start()
+    with_it, without = {"upstreams": [{"type": "builtin"}, server.upstream(ZONE)]}, {"upstreams": [{"type": "builtin"}]}
+    nsregd = lab.nsregd({ZONE: with_it}, environment=bus.environment).start()
+    bus.wait_for(SERVICE)
+    assert nsregd.client(ZONE).claim("foo", "10.0.0.1").rcode == "NOERROR"
+    server.stop()
+    # Gone while the registrar was away: its rows tell.
+    nsregd.term()
+    with contextlib.closing(sqlite3.connect(os.path.join(nsregd.data_dir, "registry.db"))) as database:
+        (identity,), = database.execute("SELECT DISTINCT upstream FROM units")
+
+    def forget(status, words):
+        done = bus.run(program("nsregctl"), "forget", identity)
+        assert done.returncode == status and words in done.stdout + done.stderr, done
+
+    def starts_silently():
+        at = len(nsregd.log())
+        nsregd.restart()
+        assert "configured no more" not in nsregd.log()[at:]
+
+    nsregd.config["zones"][ZONE] = without
+    nsregd.start()
+    nsregd.wait_log(f"Upstream {re.escape(identity)} is configured no more, and 1 names and addresses were left")
+    bus.wait_for(SERVICE)
+    forget(0, "is forgotten")
+    forget(1, "Nothing is left over")
+    starts_silently()
+    # Gone in a reload: it is being drained, in vain.
+    server.start()
+    bus.wait_for(SERVICE)
+    nsregd.config["zones"][ZONE] = with_it
+    nsregd.reload()
+    # What is forgotten is not sought: that name has to be claimed there anew.
+    eventually(lambda: nsregd.client(ZONE).claim("bar", "10.0.0.2").rcode == "NOERROR", 20)
+    forget(1, "is configured")
+    server.stop()
+    nsregd.config["zones"][ZONE] = without
+    nsregd.reload()
+    eventually(lambda: bus.run(program("nsregctl"), "forget", identity).returncode == 0, 20)
+    eventually(lambda: nsregd.log().count("is forgotten; what is left there") == 2, 20)
+    starts_silently()
+
+
 def test_help_and_version(lab):
     bus = lab.bus()
     done = bus.run(program("nsregctl"), "--help")
     assert done.returncode == 0 and done.stderr == ""
     for verb in ("status", "list", "show", "zones", "upstreams", "reserved", "revoke", "withdraw", "reserve", "unreserve",
-                 "abandon-import", "monitor", "flush", "reconcile", "reload", "statistics", "client"):
+                 "abandon-import", "forget", "monitor", "flush", "reconcile", "reload", "statistics", "client"):
         assert re.search(rf"^  {verb}\b", done.stdout, re.M), verb
     assert bus.run(program("nsregctl"), "--version").stdout.startswith("nsregctl ")
 
@@ -436,4 +483,4 @@ def test_the_manual_knows_everything(lab):
     options = options_of(shown)
     assert options == set(re.findall(r"^\.It Fl (?:\w , )?-([a-z-]+)", manual, re.M)) and len(options) == 8
     verbs = set(re.findall(r"^  ([a-z-]+)", shown.split("Options:")[0], re.M))
-    assert verbs == set(re.findall(r"^\.It Cm ([a-z-]+)", manual, re.M)) and len(verbs) == 17
+    assert verbs == set(re.findall(r"^\.It Cm ([a-z-]+)", manual, re.M)) and len(verbs) == 18

@@ -308,7 +308,7 @@ def test_what_could_not_be_drained_is_resumed(lab, pair):
     # The old configuration is forgotten by a restart; the rows are not.
     nsregd.term()
     nsregd.start()
-    nsregd.wait_log("2 published names and addresses were left")
+    nsregd.wait_log("and 2 names and addresses were left there")
     first.start()
     assert forward(first, "bar") == {("A", "10.0.0.2")}
     reload(nsregd, first.upstream(ZONE), second.upstream(ZONE))

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "nsregd/left-over.h"
+#include "upstream/publisher.h"
+#include "util/log.h"
+
+struct left_over_upstream {
+        char *identity; /* owned */
+        unsigned n_accepted;
+};
+
+struct left_over {
+        struct context *context;
+        struct left_over_upstream *upstreams; /* owned */
+        size_t n;
+};
+
+int left_over_new(struct context *context, struct left_over **ret)
+{
+        struct left_over *left_over = calloc(1, sizeof(*left_over));
+
+        if (!left_over)
+                return -ENOMEM;
+        left_over->context = context;
+        *ret = left_over;
+        return 0;
+}
+
+struct left_over *left_over_free(struct left_over *left_over)
+{
+        if (!left_over)
+                return NULL;
+        for (size_t i = 0; i < left_over->n; i++)
+                free(left_over->upstreams[i].identity);
+        free(left_over->upstreams);
+        free(left_over);
+        return NULL;
+}
+
+static struct left_over_upstream *left_over_find(const struct left_over *left_over, const char *upstream)
+{
+        for (size_t i = 0; i < left_over->n; i++)
+                if (streq(left_over->upstreams[i].identity, upstream))
+                        return &left_over->upstreams[i];
+        return NULL;
+}
+
+int left_over_add(struct left_over *left_over, const char *upstream, bool accepted)
+{
+        struct left_over_upstream *found = left_over_find(left_over, upstream), *upstreams;
+        char *identity;
+
+        if (!found) {
+                upstreams = reallocarray(left_over->upstreams, left_over->n + 1, sizeof(*upstreams));
+                if (!upstreams)
+                        return -ENOMEM;
+                left_over->upstreams = upstreams;
+                identity = strdup(upstream);
+                if (!identity)
+                        return -ENOMEM;
+                found = &upstreams[left_over->n++];
+                *found = (struct left_over_upstream){ .identity = identity };
+        }
+        found->n_accepted += accepted;
+        return 0;
+}
+
+void left_over_tell(const struct left_over *left_over)
+{
+        for (size_t i = 0; i < left_over->n; i++) {
+                const struct left_over_upstream *upstream = &left_over->upstreams[i];
+
+                /* Where nothing was ever accepted, nothing has to be taken away. */
+                if (upstream->n_accepted > 0)
+                        log_warning("Upstream %s is configured no more, and %u names and addresses were left "
+                                    "there. They are taken away when it is configured again; \"nsregctl "
+                                    "forget '%s'\" leaves them to you.",
+                                    upstream->identity, upstream->n_accepted, upstream->identity);
+        }
+}
+
+void left_over_forgotten(struct left_over *left_over, const char *upstream)
+{
+        struct left_over_upstream *found = left_over_find(left_over, upstream);
+
+        if (found) {
+                free(found->identity);
+                *found = left_over->upstreams[--left_over->n];
+        }
+        /* The store tries it again by itself; without memory they are told of at the next start. */
+        if (store_move_units(left_over->context->store, upstream, NULL, NULL, NULL) < 0)
+                log_warning("Out of memory: what is known of %s is not forgotten.", upstream);
+        else
+                log_notice("Upstream %s is forgotten; what is left there is nobody's.", upstream);
+}
+
+int left_over_forget(struct left_over *left_over, const char *upstream)
+{
+        int r = publisher_forget(left_over->context->publisher, upstream);
+
+        /* One that is there is told of when it is let go. */
+        if (r != -ENOENT)
+                return r;
+        if (!left_over_find(left_over, upstream))
+                return -ENOENT;
+        left_over_forgotten(left_over, upstream);
+        return 0;
+}
