@@ -9,7 +9,10 @@
 
 #include "store/lease-clock.h"
 
-static const sd_id128_t one = SD_ID128_MAKE(0b, 0b, 0b, 0b, 0b, 0b, 0b, 0b, 0b, 0b, 0b, 0b, 0b, 0b, 0b, 0b);
+/* A constant that may stand in another one, for every compiler. */
+#define BOOT_ONE SD_ID128_MAKE(0b, 0b, 0b, 0b, 0b, 0b, 0b, 0b, 0b, 0b, 0b, 0b, 0b, 0b, 0b, 0b)
+
+static const sd_id128_t one = BOOT_ONE;
 static const sd_id128_t two = SD_ID128_MAKE(22, 22, 22, 22, 22, 22, 22, 22, 22, 22, 22, 22, 22, 22, 22, 22);
 
 #define BOOT  (500 * USEC_PER_SEC)
@@ -17,7 +20,7 @@ static const sd_id128_t two = SD_ID128_MAKE(22, 22, 22, 22, 22, 22, 22, 22, 22, 
 #define LEASE (UINT64_C(1600000000) * USEC_PER_SEC)
 
 static const struct heartbeat last = {
-        .boot_id = one,
+        .boot_id = BOOT_ONE,
         .boottime_usec = BOOT,
         .real_usec = REAL,
         .lease_usec = LEASE,
