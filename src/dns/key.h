@@ -52,7 +52,7 @@ struct dns_keypair *dns_keypair_free(struct dns_keypair *pair);
 DEFINE_CLEANUP(struct dns_keypair *, dns_keypair_free)
 
 /* Algorithms 13, 14, 15, 16. KEY flags 0, protocol 3. */
-int dns_keypair_generate(uint8_t algorithm, struct dns_keypair **ret);
+int dns_keypair_generate(uint8_t number, struct dns_keypair **ret);
 /* BIND's "Private-key-format: v1.2" and v1.3 text: 8, 10, 13, 14, 15, 16. The public half is computed from
  * the private one; "flags" of the result are 0. -EBADMSG (not such a file), -EOPNOTSUPP (algorithm). */
 int dns_keypair_parse(const char *text, size_t length, struct dns_keypair **ret);

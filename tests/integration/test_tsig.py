@@ -2,6 +2,7 @@
 """TSIG against real servers: our requests are taken, their answers verify, and each failure is told for what it is."""
 
 import os
+import re
 import subprocess
 
 import pytest
@@ -11,6 +12,19 @@ from lab import TSIG_ALGORITHMS, TsigKey, Zone
 TOOL = os.path.join(os.environ["NSREG_BUILD"], "tests", "tools", "tsig-tool")
 HOUR = 3600
 SERVERS = ["named", "knot", "pdns"]
+
+
+# An unknown key: RFC 8945 section 5.2.1 asks for NOTAUTH with an unsigned TSIG that says BADKEY.
+UNKNOWN = ["unsigned", "NOTAUTH", "17"]
+
+
+def unknown_key(kind):
+    """How this server answers a key that it does not know. Knot leaves the TSIG out from 3.4 on."""
+    if kind != "knot":
+        return UNKNOWN
+    told = subprocess.run(["knotd", "--version"], stdout=subprocess.PIPE, text=True, check=True).stdout
+    version = tuple(int(number) for number in re.search(r"(\d+)\.(\d+)", told).groups())
+    return UNKNOWN if version < (3, 4) else ["missing", "NOTAUTH", "0"]
 
 
 def update(lab, server, key, *records, shift=0):
@@ -35,12 +49,12 @@ def test_every_algorithm(lab, kind, algorithm):
     assert "192.0.2.2" in server.addresses("host.d.example")
 
 
-@pytest.mark.parametrize("kind, answer", [("named", ["good", "REFUSED", "0"]), ("pdns", ["good", "REFUSED", "0"]),
-                                          ("knot", ["unsigned", "NOTAUTH", "17"])])
-def test_a_key_for_another_zone(lab, kind, answer):
+@pytest.mark.parametrize("kind", SERVERS)
+def test_a_key_for_another_zone(lab, kind):
     """An answer that verifies may still say no. Knot takes a key that the zone's ACL does not name for unknown."""
     allowed, other = TsigKey("allowed-key"), TsigKey("other-key")
     server = getattr(lab, kind)(Zone("d.example", keys=[allowed]), Zone("e.example", keys=[other])).start()
+    answer = unknown_key(kind) if kind == "knot" else ["good", "REFUSED", "0"]
     assert update(lab, server, other, "host.d.example", "192.0.2.1") == answer
     assert server.addresses("host.d.example") == set()
 
@@ -50,8 +64,7 @@ def test_a_key_for_another_zone(lab, kind, answer):
 @pytest.mark.parametrize("algorithm", ["hmac-sha256", "hmac-sha512"])
 def test_unknown_key(lab, kind, algorithm):
     server = getattr(lab, kind)("d.example").start()
-    assert update(lab, server, TsigKey("unknown-key", algorithm), "host.d.example", "192.0.2.1") == [
-        "unsigned", "NOTAUTH", "17"]
+    assert update(lab, server, TsigKey("unknown-key", algorithm), "host.d.example", "192.0.2.1") == unknown_key(kind)
     assert server.addresses("host.d.example") == set()
 
 
@@ -67,9 +80,8 @@ def test_wrong_algorithm(lab, kind):
     """The key's name and secret with another digest is another key."""
     server = getattr(lab, kind)("d.example").start()
     other = TsigKey(server.key.name, "hmac-sha512", server.key.secret)
-    verdict, rcode, error = update(lab, server, other, "host.d.example", "192.0.2.1")
-    assert (verdict, rcode) == ("unsigned", "NOTAUTH")
-    assert error in ("16", "17")
+    answer = update(lab, server, other, "host.d.example", "192.0.2.1")
+    assert answer in (unknown_key(kind), ["unsigned", "NOTAUTH", "16"])
     assert server.addresses("host.d.example") == set()
 
 

@@ -40,8 +40,10 @@ class Monitor:
         self._process = Process("monitor", directory, ["busctl", "--json=short", "--match",
                                                        f"type='signal',sender='{service}'", "monitor"],
                                 bus.environment)
+        # The bus says when it is one; busctl says so in some releases only.
+        before = len(bus.process.log())
         self._process.spawn()
-        self._process.wait_log("Monitoring bus message stream")
+        bus.process.wait_log(f"pid={self._process.pid} .*became a monitor", after=before)
 
     def signals(self, *members):
         found = []
