@@ -131,6 +131,7 @@ static void remove_entry(struct name_entry *entry)
         heap_remove(&zone->registry->deadlines, &entry->deadline);
         RB_REMOVE(name_tree, &zone->names, entry);
         zone->n_entries--;
+        zone->registry->n_entries--;
         name_state_free(entry->state);
         free(entry);
 }
@@ -322,7 +323,7 @@ static struct name_entry *add_entry(struct registry_zone *zone, const char *labe
         size_t length = strlen(label);
         struct name_entry *entry, *same;
 
-        if (heap_reserve(&zone->registry->deadlines, zone->registry->deadlines.n_items + 1) < 0)
+        if (heap_reserve(&zone->registry->deadlines, zone->registry->n_entries + 1) < 0)
                 return NULL;
         entry = calloc(1, sizeof(*entry) + length + 1);
         if (!entry)
@@ -335,6 +336,7 @@ static struct name_entry *add_entry(struct registry_zone *zone, const char *labe
         same = RB_INSERT(name_tree, &zone->names, entry);
         assert(!same);
         zone->n_entries++;
+        zone->registry->n_entries++;
         return entry;
 }
 

@@ -59,6 +59,7 @@ struct registry_zone {
 struct registry {
         struct registry_zone *zones;
         struct heap deadlines;
+        uint32_t n_entries;           /* of all zones: each has room among the deadlines */
         struct record_tree addresses; /* of all zones: (address, right to its PTR, age of the claim) */
         uint64_t n_names;
         uint32_t epoch; /* moves when what is published of a name moves without the name; new entries have it

@@ -986,6 +986,29 @@ static void test_expiry(void **state)
         tear_down(&lab);
 }
 
+/* An end that is written down without memory must find its place, also where nothing ended when the name
+ * came. */
+static void test_every_name_has_room_for_its_deadline(void **unused)
+{
+        struct lab lab;
+
+        set_up(&lab);
+        for (unsigned i = 0; i < 100; i++) {
+                struct name_state *reserved = name_state_new();
+                struct effects effects;
+                char label[16];
+
+                reserved->reserved = true;
+                snprintf(label, sizeof(label), "host%u", i);
+                assert_int_equal(
+                        registry_install(i % 2 ? lab.zone : lab.other, label, reserved, &effects, NULL), 0);
+                free(effects.ptrs);
+        }
+        assert_int_equal(lab.registry->deadlines.n_items, 0);
+        assert_true(lab.registry->deadlines.n_allocated >= 100);
+        tear_down(&lab);
+}
+
 static void test_paging_and_zones(void **state)
 {
         static const char *const labels[] = { "a", "b", "b2", "c" };
@@ -1043,6 +1066,7 @@ int main(void)
                 cmocka_unit_test(test_expiry),
                 cmocka_unit_test(test_hold),
                 cmocka_unit_test(test_time_off),
+                cmocka_unit_test(test_every_name_has_room_for_its_deadline),
                 cmocka_unit_test(test_paging_and_zones),
         };
 
