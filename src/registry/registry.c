@@ -446,7 +446,11 @@ int registry_install(struct registry_zone *zone, const char *label, struct name_
 
 void registry_hold(struct registry *registry, const struct registry_hold *hold)
 {
-        /* What is held is put off when it is due, so that this costs the same at any number of names. */
+        /* What is held is put off when it is due, so that this costs the same at any number of names; what
+         * was put off is not fetched back. */
+        assert(hold->records_until_usec >= registry->hold.records_until_usec &&
+               hold->keys_before_usec >= registry->hold.keys_before_usec &&
+               hold->keys_until_usec >= registry->hold.keys_until_usec);
         registry->hold = *hold;
 }
 

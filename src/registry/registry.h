@@ -163,7 +163,7 @@ void registry_reindex(struct name_entry *entry);
 /* Is any address of this prefix registered. */
 bool registry_has_address_in(const struct registry *registry, const struct prefix *prefix);
 
-/* From now on this is held, whatever was before. */
+/* From now on this is held: as long as what was held before, or longer. */
 void registry_hold(struct registry *registry, const struct registry_hold *hold);
 /* Time off that is counted late: what was granted at this name before "since_usec" (lease clock) ends so much
  * earlier. True if anything moved. */
