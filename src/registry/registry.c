@@ -555,6 +555,7 @@ struct name_state *registry_expire(const struct name_entry *entry, const struct 
         }
         if (!after->claimed && after->key_end_usec > 0 && after->key_end_usec <= now->lease_usec) {
                 after->key_end_usec = 0;
+                after->expiration = 0;
                 after->n_hashes = 0;
                 free(after->earlier);
                 after->earlier = NULL;

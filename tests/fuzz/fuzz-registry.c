@@ -874,6 +874,14 @@ static void request(struct asked *asked)
         }
 }
 
+/* Nothing is left of what was accepted. */
+static void forget(struct expected *expected)
+{
+        expected->n_accepted = 0;
+        expected->expiration = 0;
+        expected->memory_end_usec = 0;
+}
+
 /* All that is over ends; what was put off ends when that is over. */
 static void expire(bool put_one_off)
 {
@@ -903,7 +911,7 @@ static void expire(bool put_one_off)
                 if (expected->claimed && key_stands_until(expected) <= world.now.lease_usec)
                         set_free(expected);
                 else if (!expected->claimed && expected->memory_end_usec <= world.now.lease_usec)
-                        expected->n_accepted = 0, expected->memory_end_usec = 0;
+                        forget(expected);
                 expected->put_off_usec = 0;
                 install(z, n, after);
         }

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Runs a fuzzer's function over the files and directories named on the command line: the corpora as plain
  * tests, with any compiler. Or "--random SEED COUNT": over so many inputs made by chance, for a fuzzer whose
- * every input says something. */
+ * every input says something; one that fails is written to a file here. */
 
 #include <dirent.h>
+#include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/stat.h>
 
@@ -72,13 +74,28 @@ static uint64_t random_next(uint64_t *state)
         return *state * UINT64_C(0x2545f4914f6cdd1d);
 }
 
+/* What is being tried, for whoever wants to try it again. */
+static uint64_t input[512];
+static char input_path[64];
+
+static void on_abort(int number)
+{
+        int fd = open(input_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+
+        if (fd >= 0 && write(fd, input, sizeof(input)) == (ssize_t) sizeof(input))
+                fprintf(stderr, "written to %s\n", input_path);
+}
+
 static void run_random(uint64_t seed, uint64_t count)
 {
-        uint64_t state = seed * 2 + 1, input[512];
+        uint64_t state = seed * 2 + 1;
 
+        signal(SIGABRT, on_abort);
         for (uint64_t i = 0; i < count; i++) {
                 for (size_t j = 0; j < ELEMENTSOF(input); j++)
                         input[j] = random_next(&state);
+                snprintf(input_path, sizeof(input_path), "random-%llu-%llu", (unsigned long long) seed,
+                         (unsigned long long) i);
                 LLVMFuzzerTestOneInput((const uint8_t *) input, sizeof(input));
                 n_run++;
         }

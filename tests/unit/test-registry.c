@@ -986,6 +986,27 @@ static void test_expiry(void **state)
         tear_down(&lab);
 }
 
+/* Where the name stays for another reason, how long requests of before were valid is of no matter any more.
+ */
+static void test_replay_memory_is_forgotten_whole(void **unused)
+{
+        static const uint8_t hash[REPLAY_HASH_SIZE] = { 1 };
+        struct name_state *state = name_state_new(), *after;
+        struct lab lab;
+
+        set_up(&lab);
+        state->reserved = true;
+        assert_int_equal(name_state_remember(state, 100, 4000, hash), 0);
+        state->key_end_usec = lab.now.lease_usec;
+        assert_int_equal(registry_load(lab.zone, "kept", state), 0);
+        after = registry_expire(registry_find_label(lab.zone, "kept"), &lab.now);
+        assert_int_equal(after->n_hashes, 0);
+        assert_int_equal(name_state_remember(after, 200, 300, hash), 0);
+        assert_int_equal(after->expiration, 300);
+        name_state_free(after);
+        tear_down(&lab);
+}
+
 /* An end that is written down without memory must find its place, also where nothing ended when the name
  * came. */
 static void test_every_name_has_room_for_its_deadline(void **unused)
@@ -1066,6 +1087,7 @@ int main(void)
                 cmocka_unit_test(test_expiry),
                 cmocka_unit_test(test_hold),
                 cmocka_unit_test(test_time_off),
+                cmocka_unit_test(test_replay_memory_is_forgotten_whole),
                 cmocka_unit_test(test_every_name_has_room_for_its_deadline),
                 cmocka_unit_test(test_paging_and_zones),
         };
