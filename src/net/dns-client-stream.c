@@ -83,7 +83,8 @@ static int connection_send(struct dns_client *client, struct dns_request *reques
         }
         client->rest_size = (size_t) (size - n);
         client->rest_at = 0;
-        client->rest = memcpy(rest, frame + n, client->rest_size);
+        memcpy(rest, frame + n, client->rest_size);
+        client->rest = rest;
         return 1;
 }
 

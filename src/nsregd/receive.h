@@ -13,8 +13,8 @@
 struct context;
 
 /* A message over TCP: will be answered through the context's stream set. For stream_set_ops. */
-int receive_message(struct context *context, struct stream_id id, const uint8_t *message, size_t size,
+int receive_message(struct context *context, struct stream_id stream, const uint8_t *bytes, size_t size,
                     const struct net_peer *peer);
 /* A message over UDP: queries only. */
-void receive_datagram(struct context *context, const struct udp_peer *peer, const uint8_t *message,
+void receive_datagram(struct context *context, const struct udp_peer *peer, const uint8_t *bytes,
                       size_t size);

@@ -79,7 +79,7 @@ void plan_succeed_lane(struct plan *plan, unsigned index);
 /* The server has something against this unit alone. */
 void unit_reject(struct unit *unit, const char *reason, usec_t now_usec);
 /* Foreign data. "part" NULL: at the name as a whole. */
-void unit_refuse(struct unit *unit, struct unit_part *part, const char *reason);
+void unit_refuse(struct unit *unit, struct unit_part *refused, const char *reason);
 
 /* --- plan-look.c --- */
 /* Begins to look: with what is expected, or at once with a query. */

@@ -204,10 +204,10 @@ void part_doubt_start(struct unit_part *part)
 {
         const struct plan *plan = part->unit->plan;
 
-        for (int8_t i = 0; i < part->n_values; i++) {
+        for (uint8_t i = 0; i < part->n_values; i++) {
                 const struct part_doubt doubt = {
                         .before = VALUE_ANY,
-                        .after = i,
+                        .after = (int8_t) i,
                         .as_of_start = true,
                         .until_sec = life_sec(plan, part->fudge_sec),
                         .due_usec = plan->now_usec + wait_usec(plan, part->fudge_sec),
