@@ -22,15 +22,6 @@ static const struct number_name rcodes[] = {
         { DNS_RCODE_BADTRUNC, "BADTRUNC" },
 };
 
-static const struct number_name types[] = {
-        { DNS_TYPE_A, "A" },         { DNS_TYPE_NS, "NS" },       { DNS_TYPE_CNAME, "CNAME" },
-        { DNS_TYPE_SOA, "SOA" },     { DNS_TYPE_PTR, "PTR" },     { DNS_TYPE_MX, "MX" },
-        { DNS_TYPE_TXT, "TXT" },     { DNS_TYPE_SIG, "SIG" },     { DNS_TYPE_KEY, "KEY" },
-        { DNS_TYPE_AAAA, "AAAA" },   { DNS_TYPE_SRV, "SRV" },     { DNS_TYPE_DNAME, "DNAME" },
-        { DNS_TYPE_OPT, "OPT" },     { DNS_TYPE_TSIG, "TSIG" },   { DNS_TYPE_IXFR, "IXFR" },
-        { DNS_TYPE_AXFR, "AXFR" },   { DNS_TYPE_ANY, "ANY" },
-};
-
 static const struct number_name algorithms[] = {
         { DNS_ALGORITHM_RSASHA1, "RSASHA1" },
         { DNS_ALGORITHM_RSASHA256, "RSASHA256" },
@@ -54,11 +45,6 @@ static const char *find(const struct number_name *names, size_t n, unsigned numb
 const char *dns_rcode_to_string(unsigned rcode)
 {
         return find(rcodes, ELEMENTSOF(rcodes), rcode);
-}
-
-const char *dns_type_to_string(unsigned type)
-{
-        return find(types, ELEMENTSOF(types), type);
 }
 
 const char *dns_algorithm_to_string(unsigned algorithm)

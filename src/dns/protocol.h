@@ -102,6 +102,5 @@ enum dns_edns_option {
 
 /* Names for messages; NULL for numbers without one. */
 const char *dns_rcode_to_string(unsigned rcode);
-const char *dns_type_to_string(unsigned type);
 const char *dns_algorithm_to_string(unsigned algorithm); /* "ECDSAP256SHA256", as in BIND's key files */
 int dns_algorithm_from_string(const char *text);         /* any case, or a number; -EINVAL */

@@ -393,13 +393,6 @@ int dns_client_request(struct dns_client *client, const void *message, size_t si
         return dns_client_send(client, &plain, ret);
 }
 
-int dns_client_connect(struct dns_client *client)
-{
-        if (client->state == DNS_CLIENT_IDLE)
-                dns_client_start_connection(client);
-        return 0;
-}
-
 void dns_client_disconnect(struct dns_client *client)
 {
         struct guard guard = { .outer = client->guards };
@@ -421,16 +414,6 @@ enum dns_client_state dns_client_get_state(const struct dns_client *client)
 size_t dns_client_pending(const struct dns_client *client)
 {
         return client->n_requests;
-}
-
-size_t dns_client_unsent(const struct dns_client *client)
-{
-        size_t size = client->rest_size - client->rest_at;
-        const struct dns_request *request;
-
-        TAILQ_FOREACH (request, &client->turns, by_turn)
-                size += FRAME_SIZE + request->size;
-        return size;
 }
 
 const struct sockaddr_storage *dns_client_peer(const struct dns_client *client)

@@ -3,10 +3,9 @@
 
 /* DNS, the client's side, towards one server: many requests in flight, matched by ID.
  *
- * TCP: one connection, opened by the first request (or dns_client_connect()), kept until it was idle for
- * idle_timeout or the server closes it. When it breaks, everything in flight is completed with the error, and
- * nothing is sent twice: whether a request may be repeated is the caller's to know. There is no back-off
- * here.
+ * TCP: one connection, opened by the first request, kept until it was idle for idle_timeout or the server
+ * closes it. When it breaks, everything in flight is completed with the error, and nothing is sent twice:
+ * whether a request may be repeated is the caller's to know. There is no back-off here.
  *
  * UDP: every request has a connected socket of its own with a port of the kernel's choice; an answer counts
  * when ID, opcode and question are those of the request, anything else is ignored. Sent again while time is
@@ -94,8 +93,6 @@ int dns_client_send(struct dns_client *client, const struct dns_client_message *
 /* Without completion. Takes NULL; returns NULL. */
 struct dns_request *dns_request_cancel(struct dns_request *request);
 
-/* Opens the connection (TCP) ahead of a request. 0 or -errno; its outcome is told by on_state. */
-int dns_client_connect(struct dns_client *client);
 /* Ends the connection; all pending requests complete with -ECONNABORTED. */
 void dns_client_disconnect(struct dns_client *client);
 
@@ -103,5 +100,3 @@ enum dns_client_state dns_client_get_state(const struct dns_client *client);
 /* Where the connection goes or, of a UDP client, the first of the addresses; NULL: not known yet. A view. */
 const struct sockaddr_storage *dns_client_peer(const struct dns_client *client);
 size_t dns_client_pending(const struct dns_client *client);
-/* Octets accepted from the caller but not yet by the kernel. */
-size_t dns_client_unsent(const struct dns_client *client);

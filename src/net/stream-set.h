@@ -18,6 +18,7 @@
 #include <systemd/sd-event.h>
 
 #include "net/peer.h"
+#include "net/stream-id.h"
 #include "util/address.h"
 #include "util/macro.h"
 #include "util/time.h"
@@ -48,11 +49,6 @@ struct stream_limits {
 /* Copies, the nets included, into a struct that holds limits already or is all zero; bounds that make no
  * sense are put right. 0 or -ENOMEM (nothing changed). */
 int stream_limits_copy(struct stream_limits *to, const struct stream_limits *from);
-
-struct stream_id {
-        uint32_t index;
-        uint32_t generation; /* 0 belongs to no connection */
-};
 
 struct stream_set;
 

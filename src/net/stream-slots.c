@@ -2,6 +2,8 @@
 
 #include "net/stream-slots.h"
 
+#include "util/macro.h"
+
 int slots_reserve(struct slots *slots)
 {
         uint32_t n = MAX(slots->n_slots * 2, 64u);

@@ -3,7 +3,7 @@
 
 /* The places of a set's connections: an id names a connection as long as it lives, and nothing afterwards. */
 
-#include "net/stream-set.h"
+#include "net/stream-id.h"
 
 struct connection;
 

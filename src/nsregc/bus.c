@@ -331,8 +331,10 @@ static enum registration_state worst_state(const struct client_bus *bus)
         return REGISTRATION_IDLE;
 }
 
-void client_bus_sync(struct client_bus *bus)
+/* Looks at the manager and tells what is different from last time. */
+static void on_changed(void *userdata)
 {
+        struct client_bus *bus = userdata;
         const char *label = manager_label(bus->manager) ?: "";
         const struct address_set *addresses = manager_addresses(bus->manager);
         enum registration_state state;
@@ -365,8 +367,9 @@ static int on_name_requested(sd_bus_message *reply, void *userdata, sd_bus_error
         return 0;
 }
 
-void client_bus_connect(struct client_bus *bus, sd_bus *connection)
+static void on_bus(void *userdata, sd_bus *connection)
 {
+        struct client_bus *bus = userdata;
         int r;
 
         bus->connection = connection;
@@ -389,6 +392,11 @@ void client_bus_connect(struct client_bus *bus, sd_bus *connection)
                 log_warning("The D-Bus interface could not be set up: %s", strerror(-r));
 }
 
+static const struct manager_watcher watcher = {
+        .changed = on_changed,
+        .bus = on_bus,
+};
+
 int client_bus_new(struct manager *manager, struct client_bus **ret)
 {
         struct client_bus *bus = calloc(1, sizeof(*bus));
@@ -398,6 +406,7 @@ int client_bus_new(struct manager *manager, struct client_bus **ret)
         bus->manager = manager;
         bus->state = REGISTRATION_IDLE;
         *ret = bus;
+        manager_watch(manager, &watcher, bus);
         return 0;
 }
 

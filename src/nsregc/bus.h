@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* org.nsreg.Client1 (dbus/org.nsreg.Client1.xml): what the manager is doing, on the system bus. */
-
-#include <systemd/sd-bus.h>
+/* org.nsreg.Client1 (dbus/org.nsreg.Client1.xml): what the manager is doing, on the system bus. It watches
+ * the manager, which is to be freed first. */
 
 #include "util/macro.h"
 
@@ -13,8 +12,3 @@ struct manager;
 int client_bus_new(struct manager *manager, struct client_bus **ret);
 struct client_bus *client_bus_free(struct client_bus *bus);
 DEFINE_CLEANUP(struct client_bus *, client_bus_free)
-
-/* The connection came, or went (NULL). */
-void client_bus_connect(struct client_bus *bus, sd_bus *connection);
-/* Looks at the manager and tells what is different from last time. */
-void client_bus_sync(struct client_bus *bus);

@@ -310,11 +310,6 @@ const struct name_list *discovery_zones(struct discovery *discovery)
         return &discovery->zones;
 }
 
-int discovery_error(const struct discovery *discovery)
-{
-        return discovery->error;
-}
-
 int discovery_new(sd_event *event, struct resolver *resolver, discovery_changed changed, void *userdata,
                   struct discovery **ret)
 {

@@ -34,5 +34,3 @@ int discovery_run(struct discovery *discovery, const struct name_list *domains,
 bool discovery_is_busy(const struct discovery *discovery);
 /* Borrowed, good until the next call. */
 const struct name_list *discovery_zones(struct discovery *discovery);
-/* Why the last round found nothing where it did: nobody answered (negative errno), or 0. */
-int discovery_error(const struct discovery *discovery);

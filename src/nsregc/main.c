@@ -6,6 +6,7 @@
 #include <systemd/sd-daemon.h>
 #include <systemd/sd-event.h>
 
+#include "nsregc/bus.h"
 #include "nsregc/launch.h"
 #include "nsregc/manager.h"
 #include "nsregc/options.h"
@@ -55,7 +56,8 @@ static int signals_block(void)
 static int run(const struct options *options, struct nsregc_config *config, const struct identity *identity)
 {
         _cleanup_(sd_event_unrefp) sd_event *event = NULL;
-        _cleanup_(manager_freep) struct manager *manager = NULL;
+        _cleanup_(client_bus_freep) struct client_bus *bus = NULL;
+        _cleanup_(manager_freep) struct manager *manager = NULL; /* freed before what watches it */
         enum manager_mode mode = options->release ? MANAGER_RELEASE
                                  : options->once  ? MANAGER_ONCE
                                                   : MANAGER_DAEMON;
@@ -73,6 +75,12 @@ static int run(const struct options *options, struct nsregc_config *config, cons
                         &manager);
         if (r < 0)
                 return r;
+        /* A command that ends by itself is no service. */
+        if (mode == MANAGER_DAEMON) {
+                r = client_bus_new(manager, &bus);
+                if (r < 0)
+                        return r;
+        }
         r = signals_set_up(event, manager);
         if (r < 0) {
                 log_error("Signals: %s", strerror(-r));

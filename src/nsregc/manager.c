@@ -4,9 +4,7 @@
 #include <stdio.h>
 #include <systemd/sd-daemon.h>
 
-#include "bus/bus-connection.h"
 #include "nsregc/address.h"
-#include "nsregc/bus.h"
 #include "nsregc/clock.h"
 #include "nsregc/discovery.h"
 #include "nsregc/hostname.h"
@@ -40,7 +38,8 @@ struct manager {
         struct hostname_watch *hostname;
         struct clock_watch *clock;
         struct bus_connection *connection;
-        struct client_bus *bus;
+        const struct manager_watcher *watcher; /* NULL: nobody */
+        void *watcher_userdata;
         struct resolver *resolver;
         struct discovery *discovery;
         struct ledger *ledger;
@@ -344,8 +343,8 @@ static int on_tidy(sd_event_source *source, void *userdata)
                         i++;
         }
         status_update(manager);
-        if (manager->bus)
-                client_bus_sync(manager->bus);
+        if (manager->watcher)
+                manager->watcher->changed(manager->watcher_userdata);
         return 0;
 }
 
@@ -466,16 +465,16 @@ static void on_bus_up(void *userdata, sd_bus *bus)
 
         resolver_set_bus(manager->resolver, bus);
         link_monitor_set_bus(manager->links, bus);
-        if (manager->bus)
-                client_bus_connect(manager->bus, bus);
+        if (manager->watcher)
+                manager->watcher->bus(manager->watcher_userdata, bus);
 }
 
 static void on_bus_down(void *userdata, sd_bus *bus)
 {
         struct manager *manager = userdata;
 
-        if (manager->bus)
-                client_bus_connect(manager->bus, NULL);
+        if (manager->watcher)
+                manager->watcher->bus(manager->watcher_userdata, NULL);
         link_monitor_set_bus(manager->links, NULL);
         resolver_set_bus(manager->resolver, NULL);
 }
@@ -616,12 +615,6 @@ static int manager_setup(struct manager *manager)
         r = address_monitor_new(manager->event, &manager->rules, on_addresses, manager, &manager->addresses);
         if (r < 0)
                 return r;
-        /* A command that ends by itself is no service. */
-        if (manager->mode == MANAGER_DAEMON) {
-                r = client_bus_new(manager, &manager->bus);
-                if (r < 0)
-                        return r;
-        }
         return bus_connection_new(manager->event, &bus_ops, manager, &manager->connection);
 }
 
@@ -720,7 +713,6 @@ struct manager *manager_free(struct manager *manager)
         hostname_watch_free(manager->hostname);
         clock_watch_free(manager->clock);
         manager->connection = bus_connection_free(manager->connection);
-        client_bus_free(manager->bus);
         link_monitor_free(manager->links);
         resolver_free(manager->resolver);
         ledger_free(manager->ledger);
@@ -728,6 +720,16 @@ struct manager *manager_free(struct manager *manager)
         sd_event_unref(manager->event);
         free(manager);
         return NULL;
+}
+
+void manager_watch(struct manager *manager, const struct manager_watcher *watcher, void *userdata)
+{
+        sd_bus *bus = bus_connection_get(manager->connection);
+
+        manager->watcher = watcher;
+        manager->watcher_userdata = userdata;
+        if (bus)
+                watcher->bus(userdata, bus);
 }
 
 const char *manager_label(const struct manager *manager)

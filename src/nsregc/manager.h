@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <systemd/sd-event.h>
 
+#include "bus/bus-connection.h"
 #include "config/nsregc-config.h"
 #include "dns/key.h"
 #include "nsregc/registration.h"
@@ -31,6 +32,14 @@ int manager_new(sd_event *event, enum manager_mode mode, struct nsregc_config *c
                 struct manager **ret);
 struct manager *manager_free(struct manager *manager);
 DEFINE_CLEANUP(struct manager *, manager_free)
+
+/* Whoever shows the manager to the outside. */
+struct manager_watcher {
+        void (*changed)(void *userdata);          /* something may be different from last time */
+        void (*bus)(void *userdata, sd_bus *bus); /* the connection came, or went (NULL) */
+};
+/* One at most; it outlives the manager, and is told at once of a connection that is there. */
+void manager_watch(struct manager *manager, const struct manager_watcher *watcher, void *userdata);
 
 /* Takes the own records away (unless they are to be kept), then ends the loop. Bounded in time. A second call
  * ends it at once. */

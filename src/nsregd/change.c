@@ -72,11 +72,6 @@ void change_clear(struct change *change)
         name_lock_release(&change->lock);
 }
 
-bool change_is_committing(const struct change *change)
-{
-        return change->after;
-}
-
 static void count_sources(struct quota *quota, const struct name_state *before,
                           const struct name_state *after)
 {

@@ -50,7 +50,6 @@ int change_commit(struct change *change, struct served_zone *served, struct name
                   change_done done);
 /* Ends in any stage: the lock is released, nothing is told. What is on its way to the disk arrives there. */
 void change_clear(struct change *change);
-bool change_is_committing(const struct change *change);
 /* Whose lock this is. */
 static inline struct change *change_of(struct name_lock *lock)
 {

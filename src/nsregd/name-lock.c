@@ -169,11 +169,6 @@ bool name_lock_is_held(const struct name_lock *lock)
         return lock->locks && !lock->holder && !lock->to_be_told;
 }
 
-bool name_is_locked(const struct name_locks *locks, const struct dns_name *name)
-{
-        return name_lock_find(locks, name);
-}
-
 bool name_lock_has_peer(const struct name_locks *locks, const struct dns_name *name, uint64_t peer)
 {
         const struct name_lock *holder = name_lock_find(locks, name), *waiting;

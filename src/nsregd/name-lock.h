@@ -63,5 +63,4 @@ bool name_lock_is_held(const struct name_lock *lock);
 
 /* Is the name held, or waited for, by somebody with this peer. */
 bool name_lock_has_peer(const struct name_locks *locks, const struct dns_name *name, uint64_t peer);
-bool name_is_locked(const struct name_locks *locks, const struct dns_name *name);
 unsigned name_locks_count(const struct name_locks *locks); /* names that are held */

@@ -13,7 +13,7 @@
 #include "registry/unit-row.h"
 #include "store/ends.h"
 #include "store/lease-clock.h"
-#include "store/store.h"
+#include "store/page.h"
 
 #define DATABASE_SCHEMA_VERSION 2
 #define DATABASE_APPLICATION_ID 0x6e737267 /* "nsrg" */

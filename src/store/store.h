@@ -23,6 +23,7 @@
 #include "registry/unit-row.h"
 #include "store/ends.h"
 #include "store/lease-clock.h"
+#include "store/page.h"
 #include "util/waiter.h"
 
 struct store;
@@ -50,16 +51,6 @@ usec_t store_lease_now(const struct store *store);
 
 /* --- reading: before store_start(), or behind a store_drain() that succeeded --- */
 
-/* A negative return of a callback ends the reading and is returned. */
-struct store_loader {
-        /* "state" is the callee's. Its leases are already lengthened as a crash demands. A positive return:
-         * it is not served here now, and was freed. */
-        int (*name)(void *userdata, const struct dns_name *zone, const char *label, struct name_state *state);
-        int (*unit)(void *userdata, const struct unit_row *row);
-        int (*serial)(void *userdata, const struct dns_name *zone, uint32_t serial);
-        /* The key file of this zone was imported; NULL: those of all zones. */
-        int (*import)(void *userdata, const struct dns_name *zone);
-};
 int store_load_names(struct store *store, const struct store_loader *loader, void *userdata, char **why);
 int store_load_units(struct store *store, const struct store_loader *loader, void *userdata, char **why);
 int store_load_serials(struct store *store, const struct store_loader *loader, void *userdata, char **why);
@@ -108,43 +99,14 @@ int store_import_add(struct store_import *import, const char *label, struct name
 /* Takes the import, also on failure. */
 int store_put_import(struct store_import *import, struct waiter *waiter, waiter_done done);
 
-/* --- reading while everything runs --- */
+/* --- reading while everything runs: page.h --- */
 
-#define STORE_PAGE_MAX 500
-
-struct stored_name {
-        char label[DNS_LABEL_MAX + 1];
-        struct name_state *state; /* owned, but may be taken */
-};
-
-/* Embedded in whoever reads. Begin with the zone and an empty "after"; to go on, put the last label there. */
-struct store_page {
-        struct waiter waiter; /* attached to the store while it reads */
-        struct dns_name zone;
-        char after[DNS_LABEL_MAX + 1];
-        bool is_last;
-        unsigned n_names;
-        struct stored_name names[STORE_PAGE_MAX];
-};
 /* The thread reads behind everything appended so far; told when the names are there. */
 int store_read_page(struct store *store, struct store_page *page, waiter_done done);
 /* Names that were not taken are freed. Not while it is waiting: clear the waiter first. */
 void store_page_clear(struct store_page *page);
 
-/* The same for units of one upstream. Begin with "after" NULL; to go on, hand the last one over: keep it
- * until then. */
-struct stored_unit {
-        struct unit_row row; /* its views are into: */
-        uint8_t *octets;     /* owned */
-};
-struct store_units {
-        struct waiter waiter;
-        const char *upstream;         /* the caller's, while store_read_units() runs */
-        const struct unit_row *after; /* likewise */
-        bool is_last;
-        unsigned n_units;
-        struct stored_unit units[STORE_PAGE_MAX];
-};
+/* The same for units of one upstream. */
 int store_read_units(struct store *store, struct store_units *page, waiter_done done);
 void store_units_clear(struct store_units *page);
 

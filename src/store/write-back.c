@@ -375,12 +375,6 @@ struct write_back *write_back_new(struct store *store, struct registry *registry
         return back;
 }
 
-void write_back_set_registry(struct write_back *back, struct registry *registry)
-{
-        back->registry = registry;
-        back->in_round = false;
-}
-
 struct write_back *write_back_free(struct write_back *back)
 {
         struct portion *portion;

@@ -20,9 +20,6 @@ DEFINE_CLEANUP(struct write_back *, write_back_free)
 
 #define WRITE_BACK_ROUND_USEC USEC_PER_HOUR
 
-/* Another registry with the same names takes the place of the one before. */
-void write_back_set_registry(struct write_back *back, struct registry *registry);
-
 /* Writes all that moved, in slices; nothing may move any more. Told with 0 when all of it is on the disk,
  * with -errno when a slice was not: then no clean end may be claimed. Not while another one is under way. 0
  * or -ENOMEM. */

@@ -304,11 +304,6 @@ void move_free(struct publisher *publisher)
         publisher->move = NULL;
 }
 
-bool publisher_is_moving(const struct publisher *publisher)
-{
-        return publisher->move;
-}
-
 void publisher_forget_zone(struct publisher *publisher, struct registry_zone *zone)
 {
         assert(!publisher->move);

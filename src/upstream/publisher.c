@@ -453,16 +453,6 @@ void publisher_flush(struct publisher *publisher)
         publisher_pump(publisher);
 }
 
-bool publisher_is_quiet(const struct publisher *publisher)
-{
-        struct upstream *upstream;
-
-        LIST_FOREACH (upstream, &publisher->upstreams, upstreams)
-                if (plan_pending(upstream->plan) > 0)
-                        return false;
-        return true;
-}
-
 int publisher_forget(struct publisher *publisher, const char *identity)
 {
         struct upstream *upstream = publisher_find(publisher, identity);

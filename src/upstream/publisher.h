@@ -141,7 +141,6 @@ DEFINE_CLEANUP(struct publisher_setup *, publisher_setup_free)
 void publisher_commit(struct publisher_setup *setup);
 /* The same at the start, when there are no names yet. */
 void publisher_begin(struct publisher_setup *setup);
-bool publisher_is_moving(const struct publisher *publisher);
 /* The zone is about to be freed: its attachments go, nothing else. */
 void publisher_forget_zone(struct publisher *publisher, struct registry_zone *zone);
 /* To be called before a name's state is replaced: what is published of it, and of who has the PTRs of its
@@ -195,8 +194,6 @@ void publisher_freeze(struct publisher *publisher);
 /* Retry now, what was refused as well: whatever is remembered of refusals elsewhere (a name that is blocked
  * for a while) is for the caller to lift before. */
 void publisher_flush(struct publisher *publisher);
-/* True when every unit is as it should be. */
-bool publisher_is_quiet(const struct publisher *publisher);
 
 /* For drivers: the loop. */
 sd_event *upstream_event(const struct upstream *upstream);

@@ -67,6 +67,84 @@ def test_includes_go_upward_only():
     assert not wrong, "\n".join(wrong)
 
 
+# What only tests call, and why it is there all the same.
+FOR_TESTS = {
+    "config_visit_keys": "the manual's tables are compared with the schema",
+    "dns_algorithm_from_string": "keys are made by the name of their algorithm",
+    "dns_client_pending": "shows that nothing is left in flight",
+    "dns_key_parse_rr": "fixtures are records as text",
+    "nsregc_config_parse": "configurations that are no files; the fuzzer's way in",
+    "nsregd_config_parse": "the same",
+    "stream_set_close": "a server that breaks off a connection",
+    "stream_set_is_alive": "shows when an id goes stale",
+    "upstream_config_equal": "what is printed is read back as the same",
+    "zone_policy_init": "policies made by hand",
+}
+
+
+def code(path):
+    """Without comments and without what is in quotation marks, but with the names of headers."""
+    bare = re.sub(r"/\*.*?\*/", lambda found: "\n" * found.group().count("\n"), text(path), flags=re.S)
+    return re.sub(r'^(?!#include)(.*)$', lambda line: re.sub(r'"(?:\\.|[^"\\])*"', '""', line.group(1)), bare,
+                  flags=re.M)
+
+
+def test_every_function_has_a_caller():
+    """Those of the headers: of the static ones the compiler tells."""
+    bodies = {path: code(path) for path in SOURCES}
+    declared = {}
+    for path in SOURCES:
+        if path.endswith(".h"):
+            for name in re.findall(r"^(?!typedef|struct \w+ \{|#|DEFINE)[a-z_][\w *]*[ *](\w+)\(", bodies[path], re.M):
+                declared.setdefault(name, path)
+    assert len(declared) > 400
+    uses = {}
+    for body in bodies.values():
+        # Neither where it is declared or defined, which begins a line, nor where its clean-up is made of it.
+        body = re.sub(r"^(?:DEFINE_CLEANUP|[a-z_][\w *]*[ *]\w+\()", "", body, flags=re.M)
+        for word in re.findall(r"\w+", body):
+            uses[word] = uses.get(word, 0) + 1
+    dead = {name: path for name, path in declared.items()
+            if not uses.get(name, 0) + uses.get(f"{name}p", 0) and name not in FOR_TESTS}
+    assert not dead, "\n".join(f"{path}: nobody calls {name}()" for name, path in sorted(dead.items()))
+    gone = [name for name in FOR_TESTS if uses.get(name) or name not in declared
+            or not any(re.search(rf"\b{name}\b", text(path)) for path in files("tests", ".c", ".h"))]
+    assert not gone, f"no exception is needed: {gone}"
+
+
+# Circles that are known, to be opened. A module is x.c, x.h and x-internal.h.
+CIRCLES = [
+    {"upstream/nsupdate", "upstream/publisher", "upstream/unbound"},
+]
+
+
+def test_files_include_each_other_in_one_direction():
+    includes = {}
+    for path in SOURCES:
+        module = re.sub(r"(-internal)?\.[ch]$", "", path[len("src/"):])
+        includes.setdefault(module, set()).update(
+            re.sub(r"(-internal)?\.h$", "", header)
+            for header in re.findall(r'^#include "([^"]+)"', text(path), re.M))
+
+    def reachable(module):
+        seen, new = set(), {module}
+        while new:
+            seen |= new
+            new = {other for one in new for other in includes.get(one, ()) if other != one} - seen
+        return seen
+
+    reach = {module: reachable(module) for module in includes}
+    circles = []
+    for module in sorted(includes):
+        circle = {other for other in reach[module] if module in reach.get(other, ())}
+        if len(circle) > 1 and circle not in circles:
+            circles.append(circle)
+    unknown = [sorted(circle) for circle in circles if circle not in CIRCLES]
+    assert not unknown, "\n".join(f"each includes the next, in some order: {circle}" for circle in unknown)
+    opened = [circle for circle in CIRCLES if circle not in circles]
+    assert not opened, f"no circle any more: {opened}"
+
+
 def test_programs_do_not_include_each_other():
     programs = {"nsregd", "nsregc", "nsregctl"}
     wrong = [f"{path} includes {header}" for path in SOURCES for header in
