@@ -11,7 +11,7 @@
 /* Octets of a reply, by estimate, after which a page ends: no message comes near a bus's limits. */
 #define PAGE_BYTES_MAX (512 * 1024)
 /* Names looked at in one turn; the dearest glob of this length takes 10 us a name. */
-#define SLICE_NAMES 250
+#define SLICE_NAMES 100
 #define GLOB_MAX    255
 
 struct page {

@@ -11,7 +11,7 @@
 #include "upstream/publisher-internal.h"
 #include "util/background.h"
 
-#define NAMES_PER_TURN 100
+#define NAMES_PER_TURN 50
 /* No more units than this are put into plans that have as many to do. */
 #define BACKLOG_MAX 10000
 

@@ -9,7 +9,7 @@
 #include "upstream/publisher-internal.h"
 #include "util/background.h"
 
-#define NAMES_PER_TURN 100
+#define NAMES_PER_TURN 50
 /* No more units than this are put into a plan that has as many under way. */
 #define BACKLOG_MAX    2000
 #define RECONCILE_USEC USEC_PER_HOUR

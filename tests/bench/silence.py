@@ -11,6 +11,7 @@
 Refreshes go out one after the other on one connection, signed beforehand. Meant for a release build: meson test
 --benchmark. NAMES: how many (1000000)."""
 
+import json
 import os
 import sqlite3
 import subprocess
@@ -19,7 +20,7 @@ import tempfile
 import threading
 import time
 
-from lab import program
+from lab import eventually, program
 from lab.bus import Bus
 from lab.programs import Nsregd
 from lab.servers import Named
@@ -29,9 +30,9 @@ from many import NAMES, ZONE, Notified, fill, report
 class Refresher(threading.Thread):
     """A client of its own name."""
 
-    def __init__(self, nsregd, number):
+    def __init__(self, nsregd, number, pause):
         super().__init__(daemon=True)
-        self.client = nsregd.client(ZONE)
+        self.client, self.pause = nsregd.client(ZONE), pause
         self.label = f"alive{number}"
         now = int(time.time())
         self.messages = [self.client.original(self.label, [("10.9.9.9", 3600)], inception=now - 2900 + i,
@@ -49,11 +50,11 @@ class Refresher(threading.Thread):
                 reply = connection.exchange(message)
                 self.waits.append(time.monotonic() - begin)
                 assert reply is not None and reply.rcode == "NOERROR", reply
-                time.sleep(0.004)
+                time.sleep(self.pause)
 
 
-def measure(nsregd, case, number, act):
-    refresher = Refresher(nsregd, number)
+def measure(nsregd, case, number, act, pause=0.004):
+    refresher = Refresher(nsregd, number, pause)
     refresher.start()
     time.sleep(0.5)
     act()
@@ -100,6 +101,14 @@ def main():
             subprocess.run([program("nsregctl"), "--no-pager", "list"], env={**os.environ, **bus.environment},
                            stdout=subprocess.DEVNULL, check=True)
 
+        def all_ended():
+            def ended():
+                counters = subprocess.run([program("nsregctl"), "statistics", "--json=short"], stdout=subprocess.PIPE,
+                                          env={**os.environ, **bus.environment}, check=True).stdout
+                rows = {row["counter"]: row["value"] for row in json.loads(counters)["statistics"]}
+                return rows["expiries"] >= NAMES // 10
+            eventually(ended, 60)
+
         try:
             nsregd.spawn()
             notified.wait("READY=1")
@@ -122,7 +131,8 @@ def main():
             begin = time.monotonic()
             nsregd.spawn()
             notified.wait("READY=1")
-            measure(nsregd, "leases-end", 5, lambda: time.sleep(max(30 - (time.monotonic() - begin), 1)))
+            time.sleep(max(15 - (time.monotonic() - begin), 0))
+            measure(nsregd, "leases-end", 5, all_ended, 0.015)
         finally:
             for part in (nsregd, server, bus):
                 for complaint in part.teardown():

@@ -483,7 +483,7 @@ static void make_update(struct update *update, struct asked *asked, struct opera
                 update->n_additions += adds;
                 update->n_filtered += operations[i].filtered;
         }
-        for (unsigned i = 0; i < asked->n_prerequisites; i++) {
+        for (unsigned i = 0; i < MIN(asked->n_prerequisites, ELEMENTSOF(asked->prerequisites)); i++) {
                 unsigned address = asked->prerequisites[i].address;
                 bool is_key = address == N_ADDRESSES;
 
