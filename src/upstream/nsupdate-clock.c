@@ -23,15 +23,15 @@ struct peer *nsupdate_peer(struct nsupdate *driver)
         const struct sockaddr_storage *address = dns_client_peer(driver->client);
 
         if (!address)
-                return NULL;
+                return driver->last_peer;
         for (unsigned i = 0; i < driver->n_peers; i++)
                 if (same_address(&driver->peers[i].address, address))
-                        return &driver->peers[i];
+                        return driver->last_peer = &driver->peers[i];
         /* More addresses than anybody has: what is known of the last is forgotten. */
         if (driver->n_peers < PEERS_MAX)
                 driver->n_peers++;
         driver->peers[driver->n_peers - 1] = (struct peer){ .address = *address };
-        return &driver->peers[driver->n_peers - 1];
+        return driver->last_peer = &driver->peers[driver->n_peers - 1];
 }
 
 uint16_t nsupdate_fudge(const struct nsupdate *driver, const struct peer *peer)

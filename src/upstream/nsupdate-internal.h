@@ -79,6 +79,7 @@ struct nsupdate {
         unsigned n_answers; /* on the connection that is there */
         struct peer peers[PEERS_MAX];
         unsigned n_peers;
+        struct peer *last_peer;
 };
 
 /* nsupdate-message.c */
@@ -93,6 +94,8 @@ ssize_t nsupdate_write_query(const struct dns_name *owner, uint16_t type, uint16
 
 /* nsupdate-answer.c */
 void nsupdate_note(struct job *job, enum plan_outcome outcome, const char *format, ...) _printf_(3, 4);
+/* This error is the end of a connection that others were answered on. */
+bool nsupdate_has_ended_politely(const struct nsupdate *driver, int error);
 void nsupdate_judge_error(struct exchange *exchange, int error);
 /* Into the job; a reply that walked. */
 void nsupdate_judge_reply(struct exchange *exchange, const struct dns_message *reply);
@@ -101,6 +104,8 @@ int nsupdate_read_serial(const struct dns_message *reply, const struct dns_name 
 
 /* nsupdate-clock.c */
 bool nsupdate_signs(const struct nsupdate *driver);
+/* Where the connection goes; while there is none, where the last one went: a server that ends its connections
+ * behind a message or two is not asked anew in each how to sign. NULL: there never was one. */
 struct peer *nsupdate_peer(struct nsupdate *driver);
 /* May updates be signed, as far as is known? */
 bool nsupdate_is_ready(struct nsupdate *driver);

@@ -168,12 +168,39 @@ static void take_serial(struct exchange *exchange, int error, const struct dns_m
         upstream_serial(upstream, lane, error, serial);
 }
 
+static int send_question(struct nsupdate *driver, enum exchange_kind kind, struct job *job, unsigned unit,
+                         const struct dns_name *owner, uint16_t type);
+
+static struct dns_name asked_owner(const struct exchange *exchange)
+{
+        const struct plan_batch *batch = exchange->job->batch;
+
+        return exchange->unit < batch->n_units ? unit_owner(batch->units[exchange->unit])
+                                               : batch->plan->lanes[batch->lane].zone;
+}
+
+/* A question that a connection left unanswered which answered others goes out again by itself: a server that
+ * answers one message in a connection would else have all of them asked anew for ever. */
+static bool ask_again(const struct exchange *exchange, int error)
+{
+        struct nsupdate *driver = exchange->driver;
+        struct dns_name owner;
+
+        if (exchange->kind == EXCHANGE_UPDATE || !nsupdate_has_ended_politely(driver, error))
+                return false;
+        owner = asked_owner(exchange);
+        return send_question(driver, exchange->kind, exchange->job, exchange->unit, &owner, exchange->type) >=
+               0;
+}
+
 static void take_reply(struct exchange *exchange, int error, const struct dns_message *reply)
 {
         struct nsupdate *driver = exchange->driver;
         struct job *job = exchange->job;
 
-        if (error < 0)
+        if (error < 0 && ask_again(exchange, error))
+                log_debug("%s: asked again on another connection", driver->upstream->identity);
+        else if (error < 0)
                 nsupdate_judge_error(exchange, error);
         else if (!reply)
                 nsupdate_note(job, PLAN_LOST, "the answer is malformed");

@@ -82,25 +82,43 @@ def test_zone_of_its_own_in_the_way(lab):
     assert not forward(server, "foo", "example")
 
 
-@pytest.mark.parametrize("limit", [3, 10])
-def test_connection_ends_after_a_few_messages(lab, limit):
-    server = lab.named(ZONE).start()
-    relay = lab.relay(server)
-    relay.limit = limit
-    nsregd = lab.nsregd(zones={ZONE: zone(relay.upstream(ZONE))}, limits=PLENTY).start()
+def claim_many(nsregd, n):
+    """All at once; what was answered."""
     client = nsregd.client(ZONE)
     rcodes = []
 
     def claim(number):
-        rcodes.append(client.claim(f"n{number}", f"10.0.1.{number}").rcode)
+        rcodes.append(client.claim(f"n{number}", f"10.0.1.{number}", f"fd00::{number}").rcode)
 
-    threads = [threading.Thread(target=claim, args=(number,)) for number in range(1, 31)]
+    threads = [threading.Thread(target=claim, args=(number,)) for number in range(1, n + 1)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert rcodes == ["NOERROR"] * 30
+    return rcodes
+
+
+@pytest.mark.parametrize("fudge", ["2s", None])
+@pytest.mark.parametrize("limit", [1, 2, 10])
+def test_connection_ends_after_a_few_messages(lab, limit, fudge):
+    server = lab.named(ZONE).start()
+    relay = lab.relay(server)
+    relay.limit = limit
+    upstream = relay.upstream(ZONE, tsig_fudge=fudge)
+    if not fudge:
+        del upstream["tsig-fudge"]
+    nsregd = lab.nsregd(zones={ZONE: zone(upstream)}, limits=PLENTY).start()
+    assert claim_many(nsregd, 30) == ["NOERROR"] * 30
     assert relay.n_connections > 1
+    assert all(forward(server, f"n{number}") for number in range(1, 31))
+
+
+@pytest.mark.parametrize("limit", [1, 3])
+def test_server_that_limits_its_connections(lab, limit):
+    server = lab.pdns(ZONE, settings=[f"max-tcp-transactions-per-conn={limit}"]).start()
+    nsregd = lab.nsregd(zones={ZONE: zone(server.upstream(ZONE))}, limits=PLENTY).start()
+    assert claim_many(nsregd, 60) == ["NOERROR"] * 60
+    assert all(forward(server, f"n{number}") for number in range(1, 61))
 
 
 def test_wrong_key_name_leaves_nothing_over(lab):

@@ -315,7 +315,13 @@ class Knot(Server):
 
 
 class Pdns(Server):
+    """`settings` are lines of pdns.conf beside the usual ones."""
+
     binary = "pdns_server"
+
+    def __init__(self, *arguments, settings=(), **options):
+        super().__init__(*arguments, **options)
+        self.settings = settings
 
     _SCHEMAS = ("/usr/share/pdns-backend-sqlite3/schema/schema.sqlite3.sql",
                 "/usr/share/doc/pdns-backend-sqlite3/schema.sqlite3.sql")
@@ -375,7 +381,7 @@ distributor-threads=1
 retrieval-threads=1
 loglevel=5
 log-dns-details=yes
-""")
+""" + "".join(f"{line}\n" for line in self.settings))
 
     def command(self):
         return [unconfined("pdns_server", self.directory), f"--config-dir={self.directory}"]
