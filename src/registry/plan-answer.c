@@ -112,7 +112,7 @@ void unit_refuse(struct unit *unit, struct unit_part *refused, const char *reaso
 /* The step under way has ended. What may have a twin, or was not answered, is in doubt from now on. */
 static void end_step(struct unit_part *part, const struct plan_batch *batch, bool answered)
 {
-        if (batch->sent && (!answered || batch->twin))
+        if (batch->sent && (!answered || batch->twin || batch->plan->forwarded))
                 part_doubt(part, batch);
         part->in_message = false;
 }

@@ -381,7 +381,7 @@ int part_store(struct unit_part *part)
         if (!values)
                 return -ENOMEM;
         row.flags = (uint32_t) part->fudge_sec << UNIT_ROW_FUDGE_SHIFT |
-                    (part->accepted ? UNIT_ROW_ACCEPTED : 0);
+                    (part->accepted ? UNIT_ROW_ACCEPTED : 0) | (plan->forwarded ? UNIT_ROW_FORWARDED : 0);
         part->stored = part->writing = true;
         part->changed = false;
         r = plan->ops->put_row(plan->userdata, part, &row, on_written);
@@ -433,6 +433,7 @@ int part_load(struct unit_part *part, const struct unit_row *row)
         }
         part->stored = true;
         part->accepted = row->flags & UNIT_ROW_ACCEPTED;
+        part->unit->plan->forwarded |= (row->flags & UNIT_ROW_FORWARDED) != 0;
         part->fudge_sec = (uint16_t) (row->flags >> UNIT_ROW_FUDGE_SHIFT);
         part->known = part->n_values == 1 ? 0 : VALUE_UNKNOWN;
         if (part->n_values == 1)

@@ -199,7 +199,7 @@ struct plan_batch {
         uint16_t signed_fudge_sec;
         uint8_t server;
         usec_t sent_usec;
-        /* For the driver, before the end: it was answered, but may have a twin (UDP, a forwarder). */
+        /* For the driver, before the end: it was answered, but may have a twin (UDP). */
         bool twin;
         unsigned n_units;
         struct unit *units[];
@@ -276,7 +276,9 @@ struct plan {
         uint16_t fudge_sec;  /* what the driver signs with at the moment */
         uint64_t start_sec;  /* when the first message of this life was answered; 0: none was */
         bool was_accepted;   /* something was, in this life or before */
-        usec_t now_usec;     /* the time told last */
+        bool forwarded;  /* an answer came through a forwarder, in this life or before: what is answered may
+                            have  a twin */
+        usec_t now_usec; /* the time told last */
 };
 
 /* "seed" makes the jitter of back-offs; any number. NULL when memory is out. */

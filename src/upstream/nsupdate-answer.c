@@ -67,6 +67,13 @@ static void judge_unsigned(struct exchange *exchange, unsigned rcode)
                               dns_rcode_to_string(rcode) ?: "unknown RCODE");
 }
 
+/* Whoever passes updates on gives them IDs of his own; a few of those are ours by chance, so that it is
+ * enough to have seen another once. */
+static void note_forwarded(const struct exchange *exchange, const struct tsig_answer *answer)
+{
+        exchange->driver->upstream->plan->forwarded |= answer->forwarded;
+}
+
 /* True: it may be believed. */
 static bool judge_tsig(struct exchange *exchange, const struct dns_message *reply)
 {
@@ -75,12 +82,10 @@ static bool judge_tsig(struct exchange *exchange, const struct dns_message *repl
 
         switch (nsupdate_verify(exchange, reply, &answer)) {
         case TSIG_GOOD:
-                if (job)
-                        job->batch->twin |= answer.forwarded;
+                note_forwarded(exchange, &answer);
                 return true;
         case TSIG_BADTIME:
-                if (job)
-                        job->batch->twin |= answer.forwarded;
+                note_forwarded(exchange, &answer);
                 nsupdate_note(job, PLAN_LATE,
                               "BADTIME: its clock and ours differ by %lld s; synchronize both",
                               (long long) answer.server_time - (long long) nsupdate_time(exchange));

@@ -82,9 +82,8 @@ def test_zone_of_its_own_in_the_way(lab):
     assert not forward(server, "foo", "example")
 
 
-def claim_many(nsregd, n):
+def claim_many(client, n):
     """All at once; what was answered."""
-    client = nsregd.client(ZONE)
     rcodes = []
 
     def claim(number):
@@ -108,7 +107,7 @@ def test_connection_ends_after_a_few_messages(lab, limit, fudge):
     if not fudge:
         del upstream["tsig-fudge"]
     nsregd = lab.nsregd(zones={ZONE: zone(upstream)}, limits=PLENTY).start()
-    assert claim_many(nsregd, 30) == ["NOERROR"] * 30
+    assert claim_many(nsregd.client(ZONE), 30) == ["NOERROR"] * 30
     assert relay.n_connections > 1
     assert all(forward(server, f"n{number}") for number in range(1, 31))
 
@@ -117,7 +116,7 @@ def test_connection_ends_after_a_few_messages(lab, limit, fudge):
 def test_server_that_limits_its_connections(lab, limit):
     server = lab.pdns(ZONE, settings=[f"max-tcp-transactions-per-conn={limit}"]).start()
     nsregd = lab.nsregd(zones={ZONE: zone(server.upstream(ZONE))}, limits=PLENTY).start()
-    assert claim_many(nsregd, 60) == ["NOERROR"] * 60
+    assert claim_many(nsregd.client(ZONE), 60) == ["NOERROR"] * 60
     assert all(forward(server, f"n{number}") for number in range(1, 61))
 
 
@@ -133,3 +132,33 @@ def test_wrong_key_name_leaves_nothing_over(lab):
     nsregd.config["zones"] = {ZONE: zone({"type": "builtin"})}
     nsregd.reload()
     nsregd.wait_log("has nothing of ours")
+
+
+@pytest.mark.parametrize("secondary", ["named", "knot"])
+@pytest.mark.parametrize("primary", ["named", "knot"])
+def test_through_a_secondary(lab, primary, secondary):
+    """Updates go to a server that passes them on: their answers bear another ID in their signature."""
+    server = getattr(lab, primary)(ZONE).start()
+    before = server.records(ZONE)
+    between = lab.secondary(secondary, server).start()
+    nsregd = lab.nsregd(zones={ZONE: zone(between.upstream(ZONE, tsig_fudge="2s"))}, limits=PLENTY).start()
+    client = nsregd.client(ZONE)
+    assert claim_many(client, 20) == ["NOERROR"] * 20
+    assert forward(server, "n7") == {("A", "10.0.1.7"), ("AAAA", "fd00::7")}
+    assert client.claim("n7", "10.0.0.9").rcode == "NOERROR"
+    assert ("A", "10.0.0.9") in forward(server, "n7")
+    short = nsregd.client(ZONE)
+    assert short.claim("short", "10.0.0.3", ttl=2).rcode == "NOERROR"
+    eventually(lambda: not forward(server, "short"), 30)
+    # An answered message may come a second time: not certain at once, but in a while.
+    eventually(lambda: client.release("n7").rcode in ("NOERROR", "REFUSED"), 40, interval=0.3)
+    assert not forward(server, "n7")
+    eventually(lambda: nsregd.client(ZONE).claim("n7", "10.0.0.10").rcode == "NOERROR", 40, interval=0.3)
+    assert forward(server, "n7") == {("A", "10.0.0.10")}
+    # Across a crash.
+    nsregd.kill()
+    nsregd.start()
+    for number in range(1, 21):
+        if number != 7:
+            eventually(lambda: client.release(f"n{number}").rcode in ("NOERROR", "REFUSED"), 40, interval=0.3)
+    eventually(lambda: {row for row in server.records(ZONE) if not row[0].startswith("n7.")} == before, 30)

@@ -387,6 +387,52 @@ log-dns-details=yes
         return [unconfined("pdns_server", self.directory), f"--config-dir={self.directory}"]
 
 
+class NamedSecondary(Named):
+    """A secondary of another server for all its zones, which passes updates on to it as they are."""
+
+    def __init__(self, directory, primary, **options):
+        super().__init__(directory, *primary.zones, key=primary.key, **options)
+        self.primary = primary
+
+    def prepare(self):
+        """Everything is transferred."""
+
+    def write_configuration(self):
+        super().write_configuration()
+        path = os.path.join(self.directory, "named.conf")
+        with open(path, encoding="ascii") as text:
+            parts = text.read().split('zone "')
+        with open(path, "w", encoding="ascii") as out:
+            out.write(parts[0])
+            for zone in self.zones:
+                out.write(f'zone "{zone.name}" {{ type secondary; file "{zone.file_name}"; '
+                          f"primaries {{ {self.primary.address} port {self.primary.port}; }}; "
+                          "allow-update-forwarding { any; }; };\n")
+
+
+class KnotSecondary(Knot):
+    """The same."""
+
+    def __init__(self, directory, primary, **options):
+        super().__init__(directory, *primary.zones, key=primary.key, **options)
+        self.primary = primary
+
+    def prepare(self):
+        super().prepare()
+        for zone in self.zones:
+            os.unlink(os.path.join(self.directory, zone.file_name))
+
+    def write_configuration(self):
+        super().write_configuration()
+        path = os.path.join(self.directory, "knot.conf")
+        with open(path, encoding="ascii") as text:
+            head, zones = text.read().split("\nzone:\n")
+        remote = f"\nremote:\n  - id: primary\n    address: {self.primary.address}@{self.primary.port}\n"
+        with open(path, "w", encoding="ascii") as out:
+            out.write(head + remote + "zone:\n" +
+                      zones.replace("    zonefile-sync: 0\n", "    zonefile-sync: 0\n    master: primary\n"))
+
+
 _unbound_certificates = None
 
 

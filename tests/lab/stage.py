@@ -11,7 +11,7 @@ from .netns import Netns
 from .process import Process
 from .programs import Nsregc, Nsregctl, Nsregd
 from .relay import Relay
-from .servers import Knot, Named, Pdns, TsigKey, Unbound
+from .servers import Knot, KnotSecondary, Named, NamedSecondary, Pdns, TsigKey, Unbound
 
 
 class Lab:
@@ -46,6 +46,11 @@ class Lab:
 
     def unbound(self, *zones, **options):
         return self.keep(Unbound(self.subdirectory("unbound"), *zones, **options))
+
+    def secondary(self, kind, primary, **options):
+        """A server of this kind that passes updates on to `primary`."""
+        make = {"named": NamedSecondary, "knot": KnotSecondary}[kind]
+        return self.keep(make(self.subdirectory(f"{kind}-secondary"), primary, **options))
 
     def relay(self, server, mode="pass"):
         return self.keep(Relay(server, mode))

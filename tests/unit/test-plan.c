@@ -431,6 +431,39 @@ static void test_twin(void **state)
         tear_down(&lab);
 }
 
+/* Answers came through a forwarder: what is answered may come a second time, in the next life as well. */
+static void test_forwarder(void **state)
+{
+        struct end end;
+        struct lab lab;
+
+        set_up(&lab, &plain);
+        lab.plan->forwarded = true;
+        want(&lab, FOO, NULL, "10.0.0.1");
+        wait_at(&lab, FOO, &end);
+        exchange(&lab, next(&lab, PLAN_FIRST, 1));
+        assert_true(was_told(&end, WAIT_PUBLISHED));
+        assert_true(lab.rows[0].flags & UNIT_ROW_FORWARDED);
+        exchange_on(&lab);
+        is_quiet(&lab);
+        assert_int_equal(n_rows(&lab), 1);
+        assert_true(lab.rows[0].flags & UNIT_ROW_FORWARDED);
+
+        start_again(&lab, FOO, "10.0.0.1");
+        assert_true(lab.plan->forwarded);
+        want(&lab, FOO, "10.0.0.1", "10.0.0.2");
+        exchange(&lab, next(&lab, PLAN_REPLACE, 1));
+        want(&lab, FOO, "10.0.0.2", "10.0.0.1");
+        wait_at(&lab, FOO, &end);
+        exchange(&lab, next(&lab, PLAN_REPLACE, 1));
+        assert_serves(&lab, FOO, "10.0.0.1");
+        assert_false(end.ended);
+        exchange_on(&lab);
+        assert_true(was_told(&end, WAIT_PUBLISHED));
+        is_quiet(&lab);
+        tear_down(&lab);
+}
+
 /* Four values are listed; for a fifth the others are settled first. */
 static void test_list_is_full(void **state)
 {
@@ -834,6 +867,7 @@ int main(void)
                 cmocka_unit_test(test_late_is_sent_again),
                 cmocka_unit_test(test_denied_and_failed_are_in_doubt),
                 cmocka_unit_test(test_twin),
+                cmocka_unit_test(test_forwarder),
                 cmocka_unit_test(test_list_is_full),
                 cmocka_unit_test(test_list_of_what_was_never_sent),
                 cmocka_unit_test(test_fudge_is_in_the_row),
