@@ -147,6 +147,14 @@ fail:
         return -EIO;
 }
 
+/* Type, class, TTL and length, then time, fudge, the MAC's size, the ID, the error, no other data. */
+size_t tsig_key_room(const struct tsig_key *key)
+{
+        struct dns_name algorithm = algorithm_name(key->algorithm);
+
+        return key->name.length + 10 + algorithm.length + 16 + algorithms[key->algorithm].mac_size;
+}
+
 static void write_tsig(struct dns_builder *builder, const struct tsig *tsig)
 {
         struct wire_writer *writer = &builder->writer;

@@ -48,8 +48,8 @@ struct tsig_context {
 };
 
 #define TSIG_FUDGE_SEC 300
-/* At most so many octets are appended by signing. */
-#define TSIG_ROOM (2 * DNS_NAME_MAX + 26 + TSIG_MAC_MAX)
+/* At most so many octets are appended by signing with this key. */
+size_t tsig_key_room(const struct tsig_key *key);
 
 /* Appends a TSIG as last RR, fills in the context; dns_builder_end() is then for the caller to call. 0,
  * -EMSGSIZE, -EIO. */

@@ -202,6 +202,16 @@ static void reject(struct unit *unit, const struct plan_batch *batch, const char
                 unit_reject(unit, reason, now_usec);
 }
 
+/* Smaller ones are tried, and what is alone in its message by the other transport: that one may be closed, so
+ * that both have their turn. */
+void unit_suspect_size(struct unit *unit, const struct plan_batch *batch)
+{
+        if (!unit->plan->options.datagrams)
+                return;
+        unit->crowd = MAX(batch->n_units / 2, 1U);
+        unit->stream = batch->n_units == 1 && !batch->stream;
+}
+
 static void finish_update(struct unit *unit, const struct plan_batch *batch, enum plan_outcome outcome,
                           const char *reason, usec_t now_usec)
 {
@@ -232,8 +242,7 @@ static void finish_update(struct unit *unit, const struct plan_batch *batch, enu
                 end_steps(unit, batch, true, true);
                 break;
         case PLAN_LOST:
-                if (unit->plan->options.datagrams && batch->n_units > 1)
-                        unit->crowd = batch->n_units / 2;
+                unit_suspect_size(unit, batch);
                 end_steps(unit, batch, false, false);
                 break;
         case PLAN_DENIED:

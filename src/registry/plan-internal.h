@@ -81,6 +81,9 @@ void unit_reject(struct unit *unit, const char *reason, usec_t now_usec);
 /* Foreign data. "part" NULL: at the name as a whole. */
 void unit_refuse(struct unit *unit, struct unit_part *refused, const char *reason);
 
+/* A message with this unit was lost, perhaps as it was too large. */
+void unit_suspect_size(struct unit *unit, const struct plan_batch *batch);
+
 /* --- plan-look.c --- */
 /* Begins to look: with what is expected, or at once with a query. */
 void unit_look_at(struct unit *unit, enum unit_look look);

@@ -378,8 +378,7 @@ void look_finish(struct unit *unit, const struct plan_batch *batch, enum plan_ou
                 unit->n_late++;
                 break;
         case PLAN_LOST:
-                if (unit->plan->options.datagrams && batch->n_units > 1)
-                        unit->crowd = batch->n_units / 2;
+                unit_suspect_size(unit, batch);
                 break;
         case PLAN_DENIED:
         case PLAN_UNSENT:

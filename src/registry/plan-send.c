@@ -151,6 +151,7 @@ static int take_unit(struct plan_batch *batch, struct unit *unit)
                 return 0;
         }
         unit->in_flight = true;
+        batch->stream |= unit->stream;
         unit->sending_generation = unit->generation;
         batch->units[batch->n_units++] = unit;
         return 1;

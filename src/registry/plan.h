@@ -144,6 +144,7 @@ struct unit {
         unsigned lane;
         struct unit_part *parts;
         bool in_flight;
+        bool stream;    /* alone it was lost as a datagram: the next time not as one */
         unsigned crowd; /* so many units at most in a message with it, of which one is suspected; 0: any
                            number */
 
@@ -193,6 +194,7 @@ struct plan_batch {
         enum plan_action action;
         unsigned lane;
         uint16_t fudge_sec; /* it may be signed with at most this */
+        bool stream;        /* not as a datagram */
         /* Filled in by plan_sent(). */
         bool sent;
         uint64_t signed_sec;

@@ -87,6 +87,8 @@ struct nsupdate {
  * the message's. */
 ssize_t nsupdate_write_update(const struct nsupdate *driver, struct plan_batch *batch, uint16_t id,
                               void *buffer, size_t size);
+/* Octets that signing adds to a message, at most. */
+size_t nsupdate_room(const struct nsupdate *driver);
 /* A message of nothing but the zone. */
 ssize_t nsupdate_write_nothing(const struct dns_name *zone, uint16_t id, void *buffer, size_t size);
 ssize_t nsupdate_write_query(const struct dns_name *owner, uint16_t type, uint16_t id, void *buffer,

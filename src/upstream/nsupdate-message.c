@@ -69,10 +69,15 @@ static ssize_t write_batch(const struct nsupdate *driver, const struct plan_batc
         return dns_builder_end(&builder);
 }
 
+size_t nsupdate_room(const struct nsupdate *driver)
+{
+        return nsupdate_signs(driver) ? tsig_key_room(&driver->upstream->config->tsig_key) : 0;
+}
+
 ssize_t nsupdate_write_update(const struct nsupdate *driver, struct plan_batch *batch, uint16_t id,
                               void *buffer, size_t size)
 {
-        size_t room = nsupdate_signs(driver) ? TSIG_ROOM : 0;
+        size_t room = nsupdate_room(driver);
         size_t limit = (driver->upstream->config->tcp ? STREAM_MAX : NSUPDATE_DATAGRAM_MAX) - room;
 
         for (;;) {

@@ -272,18 +272,19 @@ static struct exchange *exchange_new(struct nsupdate *driver, enum exchange_kind
 static int exchange_begin(struct exchange *exchange, const uint8_t *octets, ssize_t size)
 {
         struct nsupdate *driver = exchange->driver;
+        struct job *job = exchange->job;
+        size_t room = nsupdate_room(driver);
         const struct dns_client_message message = {
                 .octets = octets,
                 .size = (size_t) size,
-                .room = nsupdate_signs(driver) ? TSIG_ROOM : 0,
+                .room = room,
                 .timeout_usec = driver->upstream->config->timeout_usec,
-                .over_tcp = size > NSUPDATE_DATAGRAM_MAX,
+                .over_tcp = (size_t) size + room > NSUPDATE_DATAGRAM_MAX || (job && job->batch->stream),
                 .prepare = nsupdate_prepare,
                 .sent = on_sent,
                 .done = on_reply,
                 .userdata = exchange,
         };
-        struct job *job = exchange->job;
         int r = size < 0 ? (int) size : dns_client_send(driver->client, &message, &exchange->request);
 
         if (r < 0)

@@ -162,3 +162,25 @@ def test_through_a_secondary(lab, primary, secondary):
         if number != 7:
             eventually(lambda: client.release(f"n{number}").rcode in ("NOERROR", "REFUSED"), 40, interval=0.3)
     eventually(lambda: {row for row in server.records(ZONE) if not row[0].startswith("n7.")} == before, 30)
+
+
+@pytest.mark.parametrize("largest", [1232, 700])
+def test_large_datagrams_are_lost(lab, largest):
+    """None is larger than goes everywhere; a batch that is lost all the same is split; one name that is larger
+    alone goes by TCP."""
+    server = lab.named(ZONE).start()
+    relay = lab.relay(server)
+    relay.datagram_max = largest
+    upstream = relay.upstream(ZONE, tcp=False, timeout="500ms")
+    nsregd = lab.nsregd(zones={ZONE: zone(upstream, max_records_per_name=100)}, limits=PLENTY).start()
+    client = nsregd.client(ZONE)
+    # Some are told SERVFAIL while it is found out: what counts is what is there in the end.
+    claim_many(client, 60)
+    eventually(lambda: all(forward(server, f"n{number}") == {("A", f"10.0.1.{number}"), ("AAAA", f"fd00::{number}")}
+                           for number in range(1, 61)), 60, interval=0.5)
+    # As many as just fit, with and without the signature, and more.
+    for number in (*range(34, 45), 56):
+        addresses = [f"fd00:1:2:3:4:5:6:{last}" for last in range(number)]
+        eventually(lambda: client.claim(f"many{number}", *addresses).rcode == "NOERROR", 40, interval=0.3)
+        assert len(forward(server, f"many{number}")) == number
+    assert relay.datagram_sizes and max(relay.datagram_sizes) <= 1232, max(relay.datagram_sizes)

@@ -26,6 +26,8 @@ class Relay:
         self.mode = mode
         self.delay = 0.5
         self.limit = None  # a connection ends behind so many answers
+        self.datagram_max = None  # larger ones are lost
+        self.datagram_sizes = []
         self.address = LOOPBACK
         self.port = free_port()
         self.n_connections = 0
@@ -163,6 +165,9 @@ class Relay:
             try:
                 message, peer = self._datagrams.recvfrom(65535)
                 if not message:
+                    continue
+                self.datagram_sizes.append(len(message))
+                if self.datagram_max is not None and len(message) > self.datagram_max:
                     continue
                 answer = self._answer(message)
                 if answer is not None:

@@ -198,6 +198,9 @@ static const struct bad_case bad_nsregd[] = {
           "AAAA}]}}\n",
           "nsregd.yaml:1:92: zones.d.example.upstreams[0].tsig-secret: tsig-name and tsig-secret go "
           "together" },
+        { "zones: {d.example: {upstreams: [{type: nsupdate, hostname: ns, zone: example, tcp: false}]}}\n",
+          "nsregd.yaml:1:84: zones.d.example.upstreams[0].tcp: without a TSIG key, UDP is open to anybody's "
+          "forged answers: give a key, or use TCP" },
         { "zones: {d.example: {upstreams: [{type: nsupdate, tsig-secret: 'hush!'}]}}\n",
           "nsregd.yaml:1:63: zones.d.example.upstreams[0].tsig-secret: \"(not shown)\" is not a secret in "
           "base64" },

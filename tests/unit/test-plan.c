@@ -464,6 +464,105 @@ static void test_forwarder(void **state)
         tear_down(&lab);
 }
 
+static void want_many(struct lab *lab, unsigned n)
+{
+        char owner[32];
+
+        for (unsigned i = 0; i < n; i++) {
+                snprintf(owner, sizeof(owner), "n%u.d.example.", i);
+                want(lab, owner, NULL, "10.0.0.1");
+        }
+}
+
+/* A datagram that was lost was perhaps too large: smaller ones, then the one alone by TCP, by turns. */
+static void test_lost_datagrams(void **state)
+{
+        struct plan_options options = plain;
+        struct plan_batch *batch;
+        struct lab lab;
+
+        options.datagrams = true;
+        options.max_in_flight = 1;
+        set_up(&lab, &options);
+        want_many(&lab, 8);
+        lose(&lab, next(&lab, PLAN_FIRST, 8), false);
+        for (unsigned n = 4; n >= 1; n /= 2) {
+                /* What is lost is looked for, in messages that are as small. */
+                batch = take(&lab);
+                while (batch->action != PLAN_VERIFY || batch->n_units > n) {
+                        assert_true(batch->n_units <= n);
+                        exchange(&lab, batch);
+                        batch = take(&lab);
+                }
+                assert_false(batch->stream);
+                lose(&lab, batch, false);
+        }
+        batch = next(&lab, PLAN_VERIFY, 1);
+        assert_true(batch->stream);
+        lose(&lab, batch, false);
+        batch = next(&lab, PLAN_VERIFY, 1);
+        assert_false(batch->stream);
+        exchange(&lab, batch);
+        exchange_on(&lab);
+        is_quiet(&lab);
+        for (unsigned i = 0; i < 8; i++) {
+                char owner[32];
+
+                snprintf(owner, sizeof(owner), "n%u.d.example.", i);
+                assert_serves(&lab, owner, "10.0.0.1");
+        }
+        tear_down(&lab);
+}
+
+/* What does not fit into a message goes back as if it had never been taken, and comes next. */
+static void test_trim(void **state)
+{
+        struct plan_batch *first, *second;
+        struct end end;
+        struct lab lab;
+
+        set_up(&lab, &plain);
+        want_many(&lab, 8);
+        wait_at(&lab, "n7.d.example.", &end);
+        first = next(&lab, PLAN_FIRST, 8);
+        plan_trim(first, 3);
+        assert_int_equal(first->n_units, 3);
+        second = next(&lab, PLAN_FIRST, 5);
+        assert_ptr_equal(second->units[0], unit_at(&lab, "n3.d.example."));
+        assert_ptr_equal(second->units[4], unit_at(&lab, "n7.d.example."));
+        plan_trim(second, 1);
+        exchange(&lab, first);
+        exchange(&lab, second);
+        assert_false(end.ended);
+        exchange(&lab, next(&lab, PLAN_FIRST, 4));
+        assert_true(was_told(&end, WAIT_PUBLISHED));
+        is_quiet(&lab);
+        tear_down(&lab);
+}
+
+/* A look that does not fit is made smaller as well: what waits behind it has its turn. */
+static void test_trim_a_look(void **state)
+{
+        struct plan_batch *batch;
+        struct lab lab;
+        unsigned n = 0;
+
+        set_up(&lab, &plain);
+        want_many(&lab, 8);
+        lose(&lab, next(&lab, PLAN_FIRST, 8), true);
+        want(&lab, FOO, NULL, "10.0.0.9");
+        for (; (batch = take(&lab)); n++) {
+                if (batch->n_units > 2)
+                        plan_trim(batch, 2);
+                exchange(&lab, batch);
+        }
+        assert_true(n >= 5);
+        assert_serves(&lab, FOO, "10.0.0.9");
+        exchange_on(&lab);
+        is_quiet(&lab);
+        tear_down(&lab);
+}
+
 /* Four values are listed; for a fifth the others are settled first. */
 static void test_list_is_full(void **state)
 {
@@ -868,6 +967,9 @@ int main(void)
                 cmocka_unit_test(test_denied_and_failed_are_in_doubt),
                 cmocka_unit_test(test_twin),
                 cmocka_unit_test(test_forwarder),
+                cmocka_unit_test(test_lost_datagrams),
+                cmocka_unit_test(test_trim),
+                cmocka_unit_test(test_trim_a_look),
                 cmocka_unit_test(test_list_is_full),
                 cmocka_unit_test(test_list_of_what_was_never_sent),
                 cmocka_unit_test(test_fudge_is_in_the_row),

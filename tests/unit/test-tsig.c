@@ -185,6 +185,7 @@ static void test_sign(void **state)
                 assert_int_equal(tsig_sign(&builder, &key, NOW, TSIG_FUDGE_SEC, &context), 0);
                 size = dns_builder_end(&builder);
                 assert_true(size > 0);
+                assert_true((size_t) size - unsigned_size <= tsig_key_room(&key));
 
                 assert_int_equal(dns_message_walk(buffer, (size_t) size, NULL, &message, NULL), 0);
                 assert_int_equal(message.tsig, message.n_rrs - 1);
