@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What a DNS server is asked to bear: messages and serial bumps per thousand refreshes (none, when nothing changed) and
-per thousand claims under load. One JSON line a case. REQUESTS: how many (1000). UPSTREAM: named, knot, pdns."""
+per thousand claims under load, and how many names go into a message that changes something. One JSON line a case.
+REQUESTS: how many (1000). WORKERS: connections, each with 50 requests in flight (4). UPSTREAM: named, knot, pdns."""
 
 import json
 import os
@@ -16,7 +17,7 @@ from lab import Key, Lab  # noqa: E402
 ZONE, REVERSE = "d.example", ("10.in-addr.arpa",)
 REQUESTS = int(os.environ.get("REQUESTS", "1000"))
 UPSTREAM = os.environ.get("UPSTREAM", "named")
-WORKERS, WINDOW = 4, 50
+WORKERS, WINDOW = int(os.environ.get("WORKERS", "4")), 50
 PLENTY = {"new-names-per-minute-per-source": 10 ** 6, "updates-per-second-per-source": 10 ** 6,
           "in-flight-per-connection": 64}
 
@@ -48,11 +49,15 @@ def run(nsregd, batches):
 
 def measure(case, nsregd, server, relay, batches):
     serials = [server.serial(zone) for zone in (ZONE, *REVERSE)]
-    messages = relay.n_messages
+    messages, changes = relay.n_messages, relay.n_changes
     seconds = run(nsregd, batches)
     n = sum(len(batch) for batch in batches)
     bumps = sum(server.serial(zone) - serial for zone, serial in zip((ZONE, *REVERSE), serials))
+    changes = relay.n_changes - changes
+    # A name and the pointer to it.
+    per_message = round(2 * n / changes, 1) if changes else None
     print(json.dumps({"case": case, "upstream": UPSTREAM, "requests": n, "per_second": round(n / seconds),
+                      "names_per_message": per_message,
                       "messages_per_thousand": round(1000 * (relay.n_messages - messages) / n, 1),
                       "serial_bumps_per_thousand": round(1000 * bumps / n, 1)}), flush=True)
 

@@ -33,6 +33,7 @@ class Relay:
         self.n_connections = 0
         self.n_messages = 0
         self.n_updates = 0
+        self.n_changes = 0  # of those, which change something
         self._running = True
         self._sockets = []
         self._lock = threading.Lock()
@@ -83,7 +84,9 @@ class Relay:
         """The octets to be sent back, None for none."""
         mode = self.mode
         self.n_messages += 1
-        self.n_updates += message[2] >> 3 & 15 == 5
+        if message[2] >> 3 & 15 == 5:
+            self.n_updates += 1
+            self.n_changes += struct.unpack("!H", message[8:10])[0] > 0
         if mode == "silent":
             return None
         if mode == "swallow":
