@@ -55,6 +55,7 @@ class Owner:
         self.label = label
         self.netns = netns
         self.owns = False
+        self.asked = set()
 
     def _run(self, call):
         """The RCODE; None when the registrar was killed meanwhile."""
@@ -69,7 +70,9 @@ class Owner:
         return reply and reply.rcode
 
     def claim(self, address, ttl=300):
-        rcode = self._run(lambda: self.client.claim(self.label, address, ttl=ttl))
+        before = self.asked - {address}
+        rcode = self._run(lambda: self.client.send(self.client.original(self.label, [address], before, ttl=ttl)))
+        self.asked.add(address)
         if self.owns and rcode not in ("NOERROR", "SERVFAIL", None):
             raise RuntimeError(f"{self.label}: its owner got {rcode}")
         self.owns |= rcode == "NOERROR"
@@ -114,7 +117,7 @@ def trouble(owners, between=lambda: None):
             task.result()
 
 
-def is_right_in_the_end(owners, others, read):
+def is_right_in_the_end(owners, others, read, quiet_sec):
     """The owners get what they want, others what was given up, and nothing comes up again later."""
     owners["cc"].has("10.0.0.3")
     owners["ck"].has("10.0.0.2")
@@ -125,7 +128,7 @@ def is_right_in_the_end(owners, others, read):
     others["nr"].has("10.0.0.9")
     expected = {("cc", "10.0.0.3"), ("ck", "10.0.0.2"), ("cr", "10.0.0.8"), ("nr", "10.0.0.9")}
     eventually(lambda: read() == expected, 60, interval=0.5)
-    never(lambda: read() != expected, 12, interval=0.5)
+    never(lambda: read() != expected, quiet_sec, interval=0.5)
 
 
 def owners_of(nsregd, netns=None):
@@ -154,11 +157,12 @@ def test_path_drops_everything(lab, timeout, kill):
     trouble(owners, between)
     time.sleep(max(0.0, begin + OUTAGE_SEC - time.monotonic()))
     path.unblock()
-    is_right_in_the_end(owners, others, path.content)
+    # What a kernel repeats comes late.
+    is_right_in_the_end(owners, others, path.content, 12)
 
 
-@pytest.mark.parametrize("way", ["wait", "reload", "kill"])
-@pytest.mark.parametrize("kind", ["named", "knot", "pdns"])
+@pytest.mark.parametrize("kind, way", [("named", "wait"), *[(kind, way) for kind in ("named", "knot", "pdns")
+                                                           for way in ("reload", "kill")]])
 def test_server_stands_still(lab, kind, way):
     server = getattr(lab, kind)(ZONE).start()
     nsregd = lab.nsregd(zones={ZONE: zone(server.upstream(ZONE, timeout="1s", tsig_fudge="2s"))},
@@ -184,4 +188,4 @@ def test_server_stands_still(lab, kind, way):
         nsregd.start()
     elif way == "reload":
         nsregd.reload()
-    is_right_in_the_end(owners, others, lambda: content(server))
+    is_right_in_the_end(owners, others, lambda: content(server), 3)
