@@ -189,3 +189,45 @@ def test_server_stands_still(lab, kind, way):
     elif way == "reload":
         nsregd.reload()
     is_right_in_the_end(owners, others, lambda: content(server), 3)
+
+
+def claims(nsregd, labels):
+    for label in labels:
+        reply = nsregd.client(ZONE).claim(label, "10.0.0.1", ttl=300)
+        assert reply.rcode == "NOERROR", reply
+
+
+def test_server_comes_back_with_its_journal_lost(lab):
+    """Its serial has gone back: all that is published is looked at, and written again, at the next connection."""
+    server = lab.named(ZONE).start()
+    nsregd = lab.nsregd(zones={ZONE: zone(server.upstream(ZONE))}, limits=PLENTY).start()
+    server.stop()
+    empty = server.save()
+    server.start()
+    labels = [f"n{number}" for number in range(5)]
+    claims(nsregd, labels)
+    server.kill()
+    server.set_back(empty)
+    server.start()
+    assert content(server) == set()
+    claims(nsregd, ["later"])
+    eventually(lambda: content(server) == {(label, "10.0.0.1") for label in [*labels, "later"]}, 30)
+
+
+def test_server_comes_back_without_the_last_update(lab):
+    """The serial is asked before anything else that may move it: a change of another name hides nothing."""
+    server = lab.named(ZONE).start()
+    nsregd = lab.nsregd(zones={ZONE: zone(server.upstream(ZONE))}, limits=PLENTY).start()
+    owner = nsregd.client(ZONE)
+    assert owner.claim("first", "10.0.0.1", ttl=300).rcode == "NOERROR"
+    server.stop()
+    saved = server.save()
+    server.start()
+    claims(nsregd, ["last"])
+    server.kill()
+    server.set_back(saved)
+    server.start()
+    assert content(server) == {("first", "10.0.0.1")}
+    # One update: the serial is what it was.
+    assert owner.send(owner.original("first", ["10.0.0.2"], ["10.0.0.1"], ttl=300)).rcode == "NOERROR"
+    eventually(lambda: content(server) == {("first", "10.0.0.2"), ("last", "10.0.0.1")}, 30)

@@ -273,6 +273,22 @@ controls {{ }};
         with open(os.path.join(self.directory, "named.conf"), "w", encoding="ascii") as out:
             out.write("".join(parts))
 
+    def save(self):
+        """Everything it has at the moment, as a copy to go back to; it must be stopped."""
+        return {name: open(os.path.join(self.directory, name), "rb").read() for zone in self.zones
+                for name in (zone.file_name, zone.file_name + ".jnl")
+                if os.path.exists(os.path.join(self.directory, name))}
+
+    def set_back(self, saved):
+        """To an earlier copy, as a disk that forgot what was written last; it must be stopped."""
+        for zone in self.zones:
+            for name in (zone.file_name, zone.file_name + ".jnl"):
+                if os.path.exists(os.path.join(self.directory, name)):
+                    os.unlink(os.path.join(self.directory, name))
+        for name, content in saved.items():
+            with open(os.path.join(self.directory, name), "wb") as out:
+                out.write(content)
+
     def command(self):
         return [unconfined("named", self.directory), "-g", "-n", "1", "-c", os.path.join(self.directory, "named.conf")]
 
