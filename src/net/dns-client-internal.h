@@ -28,6 +28,7 @@ struct dns_request {
         TAILQ_ENTRY(dns_request) by_turn;
         bool waits; /* for its turn on the connection */
         bool over_tcp;
+        bool first;
         bool queued;              /* given to the connection */
         int error;                /* what it ends with, if not with a time-out */
         uint64_t received_before; /* octets the connection had received when the request was given to it */
@@ -86,6 +87,8 @@ struct dns_client {
         uint8_t *rest;             /* of a message that the kernel has taken a part of; owned */
         size_t rest_size, rest_at;
         size_t n_unanswered; /* sent on this connection */
+        size_t n_answered;
+        size_t window; /* so many unanswered at most; 0: any number */
         uint8_t *in;
         size_t in_have;
         uint64_t received;

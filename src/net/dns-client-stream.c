@@ -8,6 +8,7 @@
 #include "util/log.h"
 
 #define IN_SIZE             (FRAME_SIZE + DNS_MESSAGE_MAX)
+#define WINDOW_MAX          64
 #define ADDRESSES_GOOD_USEC (60 * USEC_PER_SEC)
 
 static int connection_watch(struct dns_client *client, uint32_t events)
@@ -30,7 +31,7 @@ void dns_client_close_connection(struct dns_client *client)
                 close(client->fd);
         client->fd = -1;
         client->events = 0;
-        client->n_unanswered = 0;
+        client->n_unanswered = client->n_answered = 0;
         free(client->rest);
         client->rest = NULL;
         client->rest_size = client->rest_at = 0;
@@ -47,6 +48,33 @@ bool dns_client_end_connection(struct dns_client *client, int error)
         client->connecting_after_lookup = false;
         dns_client_set_state(client, DNS_CLIENT_IDLE, error);
         return dns_client_complete_all(client, true, error < 0 ? error : -ECONNRESET);
+}
+
+/* The peer has ended the connection, or it broke. Some servers answer so many messages in each; what they
+ * have not read by then makes the kernel reset the connection, and that may take the answers with it. So no
+ * more is sent at a time than was answered on the last one, or one, to see. False when the client is gone. */
+static bool connection_broke(struct dns_client *client, int error)
+{
+        bool reset = error == -ECONNRESET || error == -EPIPE;
+        bool again = reset && (client->n_answered > 0 || (client->n_unanswered > 1 && client->window != 1));
+
+        if (again && client->n_unanswered > 0)
+                client->window = client->n_answered < WINDOW_MAX ? MAX(client->n_answered, (size_t) 1) : 0;
+        return dns_client_end_connection(client, again ? -ECONNABORTED : error);
+}
+
+static void note_answered(struct dns_client *client)
+{
+        client->n_unanswered -= client->n_unanswered > 0;
+        client->n_answered++;
+        /* It goes on longer than the last one. */
+        if (client->window > 0 && client->n_answered >= 2 * client->window)
+                client->window = client->window < WINDOW_MAX ? 2 * client->window : 0;
+}
+
+static bool has_room(const struct dns_client *client)
+{
+        return client->window == 0 || client->n_unanswered < client->window;
 }
 
 /* 1: the kernel has taken it, or a part of it; 0: nothing, later; negative errno. */
@@ -115,18 +143,19 @@ void dns_client_feed_connection(struct dns_client *client)
         bool waits;
         int r = connection_flush(client);
 
-        while (r >= 0 && !client->rest && (request = TAILQ_FIRST(&client->turns))) {
+        while (r >= 0 && !client->rest && has_room(client) && (request = TAILQ_FIRST(&client->turns))) {
                 r = connection_send(client, request);
                 if (r == 0)
                         break;
         }
-        waits = client->rest || !TAILQ_EMPTY(&client->turns);
+        waits = client->rest || (has_room(client) && !TAILQ_EMPTY(&client->turns));
         (void) connection_watch(client, EPOLLIN | (waits ? EPOLLOUT : 0));
         dns_client_note_idle(client);
         dns_client_arm(client);
 }
 
-static void frames_hand_on(struct dns_client *client)
+/* False: the connection is another one by now, or the client is gone. */
+static bool frames_hand_on(struct dns_client *client)
 {
         int fd = client->fd;
 
@@ -135,23 +164,23 @@ static void frames_hand_on(struct dns_client *client)
                 struct dns_request *request;
 
                 if (client->in_have < FRAME_SIZE + length)
-                        return;
+                        return true;
                 if (length < DNS_HEADER_SIZE) {
                         (void) dns_client_end_connection(client, -EBADMSG);
-                        return;
+                        return false;
                 }
 
                 /* The reply is taken out first, since its completion may end the connection. */
                 _cleanup_free_ uint8_t *reply = malloc(length);
                 if (!reply) {
                         (void) dns_client_end_connection(client, -ENOMEM);
-                        return;
+                        return false;
                 }
                 memcpy(reply, client->in + FRAME_SIZE, length);
                 client->in_have -= FRAME_SIZE + length;
                 memmove(client->in, client->in + FRAME_SIZE + length, client->in_have);
 
-                client->n_unanswered -= client->n_unanswered > 0;
+                note_answered(client);
                 request = dns_client_find(client, (uint16_t) (reply[0] << 8 | reply[1]));
                 if (!request || !request->over_tcp || !request->queued ||
                     !dns_reply_matches(request->message, request->size, reply, length, false)) {
@@ -159,10 +188,11 @@ static void frames_hand_on(struct dns_client *client)
                         continue;
                 }
                 if (!dns_request_complete(request, 0, reply, length))
-                        return;
+                        return false;
                 if (client->state != DNS_CLIENT_CONNECTED || client->fd != fd)
-                        return;
+                        return false;
         }
+        return true;
 }
 
 static void connection_read(struct dns_client *client)
@@ -172,14 +202,15 @@ static void connection_read(struct dns_client *client)
         if (n < 0 && (errno == EAGAIN || errno == EINTR))
                 return;
         if (n <= 0) {
-                (void) dns_client_end_connection(client, n < 0               ? -errno
-                                                         : client->n_tcp > 0 ? -ECONNRESET
-                                                                             : 0);
+                int error = n < 0 ? -errno : client->n_tcp > 0 ? -ECONNRESET : 0;
+
+                (void) connection_broke(client, error); /* nothing of the client is touched behind it */
                 return;
         }
         client->in_have += (size_t) n;
         client->received += (uint64_t) n;
-        frames_hand_on(client);
+        if (frames_hand_on(client))
+                dns_client_feed_connection(client);
 }
 
 static void connection_established(struct dns_client *client)
@@ -220,7 +251,7 @@ static int on_connection(sd_event_source *source, int fd, uint32_t revents, void
                 int r = connection_flush(client);
 
                 if (r < 0) {
-                        (void) dns_client_end_connection(client, r);
+                        (void) connection_broke(client, r); /* as above */
                         return 0;
                 }
                 dns_client_feed_connection(client);

@@ -56,7 +56,10 @@ void dns_request_close_socket(struct dns_request *request)
 
 void dns_request_enter(struct dns_request *request)
 {
-        TAILQ_INSERT_TAIL(&request->client->turns, request, by_turn);
+        if (request->first)
+                TAILQ_INSERT_HEAD(&request->client->turns, request, by_turn);
+        else
+                TAILQ_INSERT_TAIL(&request->client->turns, request, by_turn);
         request->waits = true;
 }
 
@@ -320,6 +323,7 @@ static struct dns_request *request_new(struct dns_client *client, const struct d
         request->userdata = message->userdata;
         request->retry_span_usec = client->retry_usec;
         request->over_tcp = !client->udp || message->over_tcp;
+        request->first = message->first;
         request->size = message->size;
         request->room = message->room;
         memcpy(request->message, message->octets, message->size);

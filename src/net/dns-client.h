@@ -5,7 +5,9 @@
  *
  * TCP: one connection, opened by the first request, kept until it was idle for idle_timeout or the server
  * closes it. When it breaks, everything in flight is completed with the error, and nothing is sent twice:
- * whether a request may be repeated is the caller's to know. There is no back-off here.
+ * whether a request may be repeated is the caller's to know. There is no back-off here. A server may end it
+ * behind a few answers: that is -ECONNABORTED, which says that another connection will get further; so many
+ * are then sent at a time as were answered.
  *
  * UDP: every request has a connected socket of its own with a port of the kernel's choice; an answer counts
  * when ID, opcode and question are those of the request, anything else is ignored. Sent again while time is
@@ -64,6 +66,7 @@ struct dns_client_message {
         size_t room; /* octets that prepare may add */
         usec_t timeout_usec;
         bool over_tcp; /* though the client is one for UDP */
+        bool first;    /* TCP: before all that is not under way yet */
         dns_client_prepare prepare;
         dns_client_sent sent;
         dns_client_done done;

@@ -19,17 +19,10 @@ void nsupdate_note(struct job *job, enum plan_outcome outcome, const char *forma
 
 /* --- no answer --- */
 
-/* Whoever answered on this connection has only ended it. */
-bool nsupdate_has_ended_politely(const struct nsupdate *driver, int error)
-{
-        return (error == -ECONNRESET || error == -EPIPE) && driver->n_answers > 0;
-}
-
 void nsupdate_judge_error(struct exchange *exchange, int error)
 {
-        /* Or it is to be signed otherwise, or over another connection. */
-        bool again = error == -EAGAIN || error == -ECONNABORTED ||
-                     nsupdate_has_ended_politely(exchange->driver, error);
+        /* It is to be signed otherwise, or over another connection. */
+        bool again = error == -EAGAIN || error == -ECONNABORTED;
         enum plan_outcome outcome = again ? PLAN_AGAIN : exchange->sent ? PLAN_LOST : PLAN_UNSENT;
 
         switch (error) {

@@ -76,7 +76,7 @@ struct nsupdate {
         bool trying;           /* an EXCHANGE_FUDGE is under way */
         bool step_back;        /* the connection ends, as the next message is signed earlier than the last */
         unsigned n_tried;
-        unsigned n_answers; /* on the connection that is there */
+        bool asked_last; /* since serials were asked at a connection, nothing else was answered */
         struct peer peers[PEERS_MAX];
         unsigned n_peers;
         struct peer *last_peer;
@@ -96,8 +96,6 @@ ssize_t nsupdate_write_query(const struct dns_name *owner, uint16_t type, uint16
 
 /* nsupdate-answer.c */
 void nsupdate_note(struct job *job, enum plan_outcome outcome, const char *format, ...) _printf_(3, 4);
-/* This error is the end of a connection that others were answered on. */
-bool nsupdate_has_ended_politely(const struct nsupdate *driver, int error);
 void nsupdate_judge_error(struct exchange *exchange, int error);
 /* Into the job; a reply that walked. */
 void nsupdate_judge_reply(struct exchange *exchange, const struct dns_message *reply);

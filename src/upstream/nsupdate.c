@@ -61,9 +61,11 @@ static void on_state(void *userdata, enum dns_client_state state, int error)
 
         if (state != DNS_CLIENT_CONNECTED)
                 return;
-        driver->n_answers = 0;
-        if (driver->upstream->driver == driver)
-                upstream_connected(driver->upstream);
+        /* Not in every connection of a server that answers one message in each. */
+        if (driver->upstream->driver != driver || driver->asked_last)
+                return;
+        driver->asked_last = true;
+        upstream_connected(driver->upstream);
 }
 
 static int nsupdate_open(struct upstream *upstream, void **ret, char **why)
@@ -186,7 +188,7 @@ static bool ask_again(const struct exchange *exchange, int error)
         struct nsupdate *driver = exchange->driver;
         struct dns_name owner;
 
-        if (exchange->kind == EXCHANGE_UPDATE || !nsupdate_has_ended_politely(driver, error))
+        if (exchange->kind == EXCHANGE_UPDATE || error != -ECONNABORTED)
                 return false;
         owner = asked_owner(exchange);
         return send_question(driver, exchange->kind, exchange->job, exchange->unit, &owner, exchange->type) >=
@@ -218,7 +220,7 @@ static void on_reply(void *userdata, int error, const uint8_t *bytes, size_t siz
         _cleanup_free_ struct dns_message *reply = malloc(sizeof(*reply));
 
         exchange->request = NULL;
-        driver->n_answers += error >= 0;
+        driver->asked_last &= error < 0 || exchange->kind == EXCHANGE_SERIAL;
         if (error >= 0 && reply && dns_message_walk(bytes, size, NULL, reply, NULL) < 0) {
                 free(reply);
                 reply = NULL;
@@ -279,6 +281,7 @@ static int exchange_begin(struct exchange *exchange, const uint8_t *octets, ssiz
                 .size = (size_t) size,
                 .room = room,
                 .timeout_usec = driver->upstream->config->timeout_usec,
+                .first = exchange->kind == EXCHANGE_SERIAL,
                 .over_tcp = (size_t) size + room > NSUPDATE_DATAGRAM_MAX || (job && job->batch->stream),
                 .prepare = nsupdate_prepare,
                 .sent = on_sent,
@@ -441,6 +444,8 @@ static void end_try(struct nsupdate *driver, struct exchange *exchange, int erro
         exchange->job = NULL;
         exchange_free(exchange);
         driver->trying = false;
+        /* Another message had its turn on that connection. */
+        driver->n_tried -= error == -ECONNABORTED;
         driver->upstream->plan->fudge_sec = nsupdate_fudge(driver, peer);
 
         if (nsupdate_is_ready(driver)) {

@@ -20,7 +20,6 @@ struct publisher {
         sd_event_source *timer_source;
         sd_event_source *sweep_source;
         sd_event_source *reconcile_source;
-        sd_event_source *serial_source;
         LIST_HEAD(, sweep) sweeps;
         unsigned n_waiting;
         bool withdrawing;

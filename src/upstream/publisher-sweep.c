@@ -189,32 +189,18 @@ void sweep_ask_serials(struct upstream *upstream)
         }
 }
 
-static int on_serials(sd_event_source *source, void *userdata)
-{
-        const struct publisher *publisher = userdata;
-        struct upstream *upstream;
-
-        LIST_FOREACH (upstream, &publisher->upstreams, upstreams) {
-                if (!upstream->reconnected)
-                        continue;
-                upstream->reconnected = false;
-                for (unsigned i = 0; i < upstream->plan->n_lanes && upstream->type->ask_serial; i++) {
-                        const struct sweep *sweep = find_sweep(upstream);
-
-                        if (!upstream->serials[i].configured || !upstream->serials[i].seen ||
-                            upstream->serials[i].asking || is_asked(sweep, i))
-                                continue;
-                        upstream->serials[i].asking = true;
-                        upstream->type->ask_serial(upstream->driver, i);
-                }
-        }
-        return 0;
-}
-
+/* Before anything else goes over the new connection that could move them. */
 void upstream_connected(struct upstream *upstream)
 {
-        upstream->reconnected = true;
-        (void) sd_event_source_set_enabled(upstream->publisher->serial_source, SD_EVENT_ONESHOT);
+        for (unsigned i = 0; i < upstream->plan->n_lanes && upstream->type->ask_serial; i++) {
+                const struct sweep *sweep = find_sweep(upstream);
+
+                if (!upstream->serials[i].configured || !upstream->serials[i].seen ||
+                    upstream->serials[i].asking || is_asked(sweep, i))
+                        continue;
+                upstream->serials[i].asking = true;
+                upstream->type->ask_serial(upstream->driver, i);
+        }
 }
 
 /* --- walking --- */
@@ -381,11 +367,7 @@ int sweep_init(struct publisher *publisher)
 {
         int r;
 
-        r = sd_event_add_defer(publisher->event, &publisher->serial_source, on_serials, publisher);
-        if (r >= 0)
-                r = sd_event_source_set_enabled(publisher->serial_source, SD_EVENT_OFF);
-        if (r >= 0)
-                r = background_source_new(publisher->event, on_sweep, publisher, &publisher->sweep_source);
+        r = background_source_new(publisher->event, on_sweep, publisher, &publisher->sweep_source);
         if (r >= 0)
                 r = sd_event_add_time(publisher->event, &publisher->reconcile_source, CLOCK_MONOTONIC, 0,
                                       USEC_PER_SEC, on_reconcile, publisher);
@@ -396,7 +378,6 @@ void sweep_clear(struct publisher *publisher)
 {
         while (!LIST_EMPTY(&publisher->sweeps))
                 sweep_free(LIST_FIRST(&publisher->sweeps));
-        sd_event_source_disable_unref(publisher->serial_source);
         sd_event_source_disable_unref(publisher->sweep_source);
         sd_event_source_disable_unref(publisher->reconcile_source);
 }

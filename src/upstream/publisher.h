@@ -73,7 +73,6 @@ struct upstream {
         struct plan *plan;
         struct zone_serial *serials; /* one per lane of the plan */
         unsigned n_failing;          /* lanes */
-        bool reconnected;            /* and its serials not asked for since */
         bool republish;              /* what is published is to be written anew, with another TTL */
         usec_t success_usec;         /* real time of the last acknowledgement; 0 = none yet */
         uint64_t n_messages;         /* sent */

@@ -226,12 +226,23 @@ static void test_tcp_connection_lost(void **state)
         pump_until(lab->event, lab->n_held == 2);
         stream_set_close(lab->set, lab->held[0]);
         pump_until(lab->event, lab->n_done == 2);
-        assert_int_equal(lab->error, -ECONNRESET);
+        /* Two may have been too many at a time. */
+        assert_int_equal(lab->error, -ECONNABORTED);
         assert_int_equal(lab->last_state, DNS_CLIENT_IDLE);
-        /* The next one opens a new connection. */
+        /* The next ones open a new connection, and are sent one at a time. */
+        lab->n_held = 0;
+        ask(lab, PATIENCE_USEC, NULL);
+        ask(lab, PATIENCE_USEC, NULL);
+        pump_until(lab->event, lab->n_held == 1);
+        assert_true(dns_client_unsent(lab->client) > 0);
+        stream_set_close(lab->set, lab->held[0]);
+        pump_until(lab->event, lab->n_done == 4);
+        assert_int_equal(lab->n_held, 1);
+        /* That was not it. */
+        assert_int_equal(lab->error, -ECONNRESET);
         lab->mode = ANSWER;
         ask(lab, PATIENCE_USEC, NULL);
-        pump_until(lab->event, lab->n_done == 3);
+        pump_until(lab->event, lab->n_done == 5);
         assert_int_equal(lab->error, 0);
 }
 
