@@ -53,24 +53,32 @@ usec_t part_due(const struct unit_part *part); /* when all its doubts are; USEC_
 /* Begin a write of the row; how it ends is told to unit_row_written(). 0 or -errno. */
 int part_store(struct unit_part *part);
 int part_load(struct unit_part *part, const struct unit_row *row);
+int rrset_replace(struct rrset *to, const struct rrset *from); /* 0 or -ENOMEM, nothing changed */
 
 /* --- plan.c --- */
-void waiter_unlink(struct plan_waiter *waiter);
+struct unit *unit_new(struct plan *plan, unsigned lane, const struct dns_name *owner); /* NULL: no memory */
+void unit_destroy(struct unit *unit);
 void unit_leave_queue(struct unit *unit);
+void unit_count_refused(struct unit *unit);
+void unit_count_settling(struct unit *unit, bool settling);
+void unit_set_error(struct unit *unit, const char *reason);
+bool unit_is_accepted(const struct unit *unit);
+bool unit_wants_anything(const struct unit *unit);
+
+/* --- plan-waiter.c --- */
+void waiter_unlink(struct plan_waiter *waiter);
 void unit_end_waiters(struct unit *unit, uint32_t generation, enum wait_outcome outcome, const char *reason);
 /* Tells those who wait for what is there now. */
 void unit_tell(struct unit *unit);
-void unit_set_error(struct unit *unit, const char *reason);
-void unit_count_refused(struct unit *unit);
-bool unit_is_accepted(const struct unit *unit);
-bool unit_wants_anything(const struct unit *unit);
+bool unit_in_sync(const struct unit *unit);
+
+/* --- plan-route.c --- */
 /* Puts the unit where its next step is made; may destroy it. */
 void unit_route(struct unit *unit);
 /* The same, before all others. */
 void unit_route_first(struct unit *unit);
 void unit_hold(struct unit *unit, usec_t until_usec);
 void unit_row_written(struct unit_part *part, int error);
-int rrset_replace(struct rrset *to, const struct rrset *from); /* 0 or -ENOMEM, nothing changed */
 
 /* --- plan-answer.c --- */
 usec_t plan_backoff_usec(struct plan *plan, unsigned failures);

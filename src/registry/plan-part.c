@@ -54,6 +54,18 @@ bool unit_has_part(const struct unit *unit, const struct rrset_item *item)
 
 /* --- values --- */
 
+int rrset_replace(struct rrset *to, const struct rrset *from)
+{
+        struct rrset copy;
+        int r = rrset_copy(&copy, from);
+
+        if (r < 0)
+                return r;
+        rrset_clear(to);
+        *to = copy;
+        return 0;
+}
+
 const struct rrset *part_known(const struct unit_part *part)
 {
         return part->known >= 0 ? &part->values[part->known] : NULL;
@@ -260,36 +272,35 @@ static bool row_says_enough(const struct unit_part *part)
         return part->stored && !part->changed && part->fudge_sec >= part->unit->plan->fudge_sec;
 }
 
+/* clang-format off */
 /* What is there, what is wanted, what the row says: what is to be done. "k" is what is known to be there, "w"
  * what is wanted.
  *
- * | state x event                       | action                              | row              | doubt |
- * |-------------------------------------|-------------------------------------|------------------|------------|
- * | no row, w empty                     | -                                   | -                | - | | no
- * row, w                           | FIRST, nothing there                | {nothing, w}     | +          | |
- * |                                     | before sending   |            | | k unknown | look: prerequisites;
- * a query for    | stays            | stays      | |                                     | content only | | |
- * | k != w, room in the list            | UPDATE k -> w                       | + w, before      | + | | list
- * full                           | wait, barrier, then send            | stays            | cleared    | |
- * acknowledged                        | k := after; NOERROR if harmless     | stays            | - it (TCP, |
- * |                                     |                                     |                  | direct) |
- * | prerequisite failed, signed         | k unknown                           | stays            | - it
- * (same)| | BADTIME, signed                     | correct, send again                 | stays            | -
- * it (same)| | no answer, unsigned, SERVFAIL       | k unknown                           | stays            |
- * stays      | | never written to the socket         | send again                          | stays | none |
- * | look finds a listed value           | k := found                          | stays            | stays | |
- * look finds another, never accepted  | refuse                              | while in doubt   | stays      |
- * | look finds another, once accepted   | drift: k := found                   | + found          | stays | |
- * k = w, all harmless                 | NOERROR                             | stays            | stays      |
- * | k = w, not harmless                 | SERVFAIL at the deadline            | stays            | stays | |
- * barrier behind all                  | settled                             | {w}, deleted if  | cleared    |
- * |                                     |                                     | empty            | | | name,
- * zone, upstream go             | w empty, else as above              | stays            | stays      | |
- * start                               | k unknown where several values      | as read          | all, as of |
- * |                                     |                                     |                  | the start
- * |
+ * | state x event                        | action                           | row            | doubt     |
+ * |--------------------------------------|----------------------------------|----------------|-----------|
+ * | no row, w empty                      | -                                | -              | -         |
+ * | no row, w                            | FIRST, nothing there             | {nothing, w} * | +         |
+ * | k unknown                            | look: prerequisites; a query for | stays          | stays     |
+ * |                                      | the content only                 |                |           |
+ * | k != w, room in the list             | UPDATE k -> w                    | + w *          | +         |
+ * | list full                            | wait, barrier, then send         | stays          | cleared   |
+ * | acknowledged                         | k := after; NOERROR if harmless  | stays          | - it **   |
+ * | prerequisite failed, signed          | k unknown                        | stays          | - it **   |
+ * | BADTIME, signed                      | correct, send again              | stays          | - it **   |
+ * | no answer, unsigned, SERVFAIL        | k unknown                        | stays          | stays     |
+ * | never written to the socket          | send again                       | stays          | none      |
+ * | look finds a listed value            | k := found                       | stays          | stays     |
+ * | look finds another, never accepted   | refuse                           | kept in doubt  | stays     |
+ * | look finds another, once accepted    | drift: k := found                | + found        | stays     |
+ * | k = w, all harmless                  | NOERROR                          | stays          | stays     |
+ * | k = w, not harmless                  | SERVFAIL at the deadline         | stays          | stays     |
+ * | barrier behind all                   | settled                          | {w} or none    | cleared   |
+ * | name, zone, upstream go              | w empty, else as above           | stays          | stays     |
+ * | start                                | k unknown where several values   | as read        | all ***   |
  *
- * The rows of the table that are answers are in plan-answer.c and plan-look.c. */
+ * *: durable before the message. **: over TCP and directly, else it may have a twin and stays. ***: as of the
+ * start. Answers are in plan-answer.c and plan-look.c. */
+/* clang-format on */
 enum part_need part_need(const struct unit_part *part)
 {
         bool row_goes = part->stored && part->n_doubts == 0 &&

@@ -18,9 +18,9 @@
  * alone, signed so late that whatever was in doubt is too old when it arrives, and queued behind what arrived
  * before. Until then a part counts as published only where nothing in doubt can change what is there.
  *
- * plan.c: life of units, wishes, what the next step of each is. plan-part.c: values, doubts, rows.
- * plan-send.c: messages are made of units. plan-answer.c: what the end of a message means. plan-look.c: what
- * is found there. */
+ * plan.c: life of plans and units. plan-wish.c: what is wanted. plan-route.c: what the next step of each is.
+ * plan-part.c: values, doubts, rows. plan-waiter.c: who waits. plan-send.c: messages are made of units.
+ * plan-answer.c: what the end of a message means. plan-look.c: what is found there. */
 
 #include <bsd/sys/queue.h>
 #include <bsd/sys/tree.h>
