@@ -350,6 +350,7 @@ static uint8_t *write_values(const struct unit_part *part, size_t *ret_size)
         uint8_t *octets, *at;
         size_t size = 0;
 
+        assert(part->n_values > 0);
         for (unsigned i = 0; i < part->n_values; i++)
                 size += VALUE_HEADER + part->values[i].size;
         at = octets = malloc(size);
