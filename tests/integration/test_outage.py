@@ -231,3 +231,20 @@ def test_server_comes_back_without_the_last_update(lab):
     # One update: the serial is what it was.
     assert owner.send(owner.original("first", ["10.0.0.2"], ["10.0.0.1"], ttl=300)).rcode == "NOERROR"
     eventually(lambda: content(server) == {("first", "10.0.0.2"), ("last", "10.0.0.1")}, 30)
+
+
+def test_trouble_is_told_once(lab):
+    """The journal says when it began and when it ended, not at every retry between."""
+    server = lab.named(ZONE).start()
+    relay = lab.relay(server, "silent")
+    nsregd = lab.nsregd(zones={ZONE: zone(relay.upstream(ZONE, timeout="100ms"))}, limits=PLENTY).start()
+    client = nsregd.client(ZONE)
+    for number in range(20):
+        assert client.claim(f"n{number}", "10.0.0.1", ttl=300).rcode == "SERVFAIL"
+    tried = relay.n_messages
+    eventually(lambda: relay.n_messages >= tried + 3, 60)
+    relay.mode = "pass"
+    eventually(lambda: len(content(server)) == 20, 60)
+    eventually(lambda: client.claim("more", "10.0.0.1", ttl=300).rcode == "NOERROR", 60, interval=0.3)
+    assert nsregd.log().count(" fails: ") == 1, nsregd.log()
+    assert nsregd.log().count(" works again") == 1
