@@ -463,30 +463,33 @@ static int connection_add(struct stream_set *set, int fd, const struct sockaddr_
         return 0;
 }
 
-static void listener_accept(struct stream_set *set, int listener_fd)
+/* Is there more to accept, perhaps. */
+static bool listener_accept(struct stream_set *set, int listener_fd)
 {
-        for (unsigned i = 0; i < EVENTS_PER_TURN && !turn_is_over(set); i++) {
-                struct sockaddr_storage remote = { 0 };
-                socklen_t length = sizeof(remote);
-                int fd = accept4(listener_fd, (struct sockaddr *) &remote, &length,
-                                 SOCK_NONBLOCK | SOCK_CLOEXEC);
+        struct sockaddr_storage remote = { 0 };
+        socklen_t length = sizeof(remote);
+        int fd = accept4(listener_fd, (struct sockaddr *) &remote, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
-                if (fd < 0) {
-                        if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-                                log_debug("stream: accept: %s, pausing", strerror(errno));
-                                pause_accepting(set);
-                        }
-                        /* Errors of a connection that died while it waited are its own. */
-                        if (errno == ECONNABORTED || errno == EINTR || errno == EPROTO)
-                                continue;
-                        return;
-                }
-                int r = connection_add(set, fd, &remote);
-                if (r == -ENOMEM) {
+        if (fd < 0) {
+                if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+                        log_debug("stream: accept: %s, pausing", strerror(errno));
                         pause_accepting(set);
-                        return;
                 }
+                /* Errors of a connection that died while it waited are its own. */
+                return errno == ECONNABORTED || errno == EINTR || errno == EPROTO;
         }
+        if (connection_add(set, fd, &remote) == -ENOMEM) {
+                pause_accepting(set);
+                return false;
+        }
+        return true;
+}
+
+static void listener_dispatch(struct stream_set *set, int listener_fd)
+{
+        for (unsigned i = 0; i < EVENTS_PER_TURN && !turn_is_over(set); i++)
+                if (!listener_accept(set, listener_fd))
+                        return;
 }
 
 static void resume_some(struct stream_set *set)
@@ -517,7 +520,7 @@ static void event_dispatch(struct stream_set *set, const struct epoll_event *eve
                 size_t index = event->data.u64 & ~LISTENER_EVENT;
 
                 if (index < set->n_listeners && !set->listeners[index].paused)
-                        listener_accept(set, set->listeners[index].fd);
+                        listener_dispatch(set, set->listeners[index].fd);
                 return;
         }
 
@@ -626,6 +629,17 @@ int stream_set_new(sd_event *event, const struct stream_limits *limits, const st
         return 0;
 }
 
+static void close_listeners(struct stream_set *set)
+{
+        heap_remove(&set->deadlines, &set->accept_pause);
+        for (size_t i = 0; i < set->n_listeners; i++) {
+                /* A passed socket may live on in another process: closing alone would leave it in the set. */
+                (void) epoll_ctl(set->epoll_fd, EPOLL_CTL_DEL, set->listeners[i].fd, NULL);
+                close(set->listeners[i].fd);
+        }
+        set->n_listeners = 0;
+}
+
 struct stream_set *stream_set_free(struct stream_set *set)
 {
         if (!set)
@@ -635,7 +649,7 @@ struct stream_set *stream_set_free(struct stream_set *set)
         for (uint32_t i = 0; i < set->slots.n_slots; i++)
                 if (set->slots.slots[i].connection)
                         connection_close(set, set->slots.slots[i].connection);
-        stream_set_unlisten(set);
+        close_listeners(set);
         sd_event_source_disable_unref(set->timer);
         heap_clear(&set->deadlines);
         source_count_clear(&set->sources);
@@ -684,18 +698,17 @@ int stream_set_listen(struct stream_set *set, int fd)
 
 void stream_set_unlisten(struct stream_set *set)
 {
-        heap_remove(&set->deadlines, &set->accept_pause);
-        for (size_t i = 0; i < set->n_listeners; i++) {
-                /* A passed socket may live on in another process: closing alone would leave it in the set. */
-                (void) epoll_ctl(set->epoll_fd, EPOLL_CTL_DEL, set->listeners[i].fd, NULL);
-                close(set->listeners[i].fd);
-        }
-        set->n_listeners = 0;
+        /* Closing resets whoever is connected and not accepted yet. */
+        for (size_t i = 0; i < set->n_listeners; i++)
+                for (unsigned n = 0; n < SOMAXCONN && listener_accept(set, set->listeners[i].fd); n++)
+                        ;
+        close_listeners(set);
 }
 
 void stream_set_drain(struct stream_set *set)
 {
-        stream_set_unlisten(set);
+        /* Who waits at a passed socket waits for the next daemon. */
+        close_listeners(set);
         set->draining = true;
         for (uint32_t i = 0; i < set->slots.n_slots; i++)
                 if (set->slots.slots[i].connection)

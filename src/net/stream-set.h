@@ -88,7 +88,7 @@ int stream_set_limits(struct stream_set *set, const struct stream_limits *limits
 
 /* Takes a listening stream socket, own or passed; the set closes it, also when this fails. 0 or -errno. */
 int stream_set_listen(struct stream_set *set, int fd);
-/* Closes the listening sockets; connections stay. */
+/* Closes the listening sockets; connections stay, also those that wait to be accepted. */
 void stream_set_unlisten(struct stream_set *set);
 /* Unlisten, read no further message, answer what is in flight, close each connection when it is answered;
  * then on_drained(), from the loop. */
