@@ -102,6 +102,8 @@ class Machine:
         known = self.addresses()
         common = {"client": party.label, "lease": lease, "key_lease": key_lease}
         fresh = tuple(sorted({self.address() for _ in range(self.random.choice((1, 1, 2, 3)))}))
+        if self.foreign and self.random.random() < 0.5:
+            fresh = self.foreign,
         if kind == "refresh" and known:
             return Change(adds=tuple(known), **common), self.random.random() < 0.5
         if kind == "add":

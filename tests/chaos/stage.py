@@ -22,10 +22,12 @@ from relay import Path
 
 MAIN, SECOND = "d.example", "e.example"
 REVERSE = "10.in-addr.arpa"
-STATIC = ('static A 192.0.2.1\ntaken0 A 10.0.8.1\ntaken1 CNAME static\ntaken2 A 10.0.8.2\ntaken2 AAAA fd00:8::2\n'
-          'm3 TXT "a note"\nm4 TXT "another"\nsub NS static\nwide A 192.0.2.9')
+# At these the administrator has data; at most of them the one address that somebody else will ask for.
+FOREIGN = {f"taken{number}": f"10.0.8.{number + 1}" for number in range(8)}
+STATIC = ("static A 192.0.2.1\n" 'm3 TXT "a note"\nm4 TXT "another"\nsub NS static\nwide A 192.0.2.9\n'
+          "taken0 CNAME static\ntaken1 AAAA fd00:8::2\n"
+          + "".join(f"{label} A {address}\n" for label, address in FOREIGN.items() if label != "taken0"))
 STATIC_REVERSE = "1.8.0 PTR static.d.example.\n7.7.7 PTR static.d.example."
-FOREIGN = {"taken0": "10.0.8.1", "taken1": "10.0.8.1", "taken2": "10.0.8.2"}
 FILTERED = "10.0.7.0/24"
 MAKERS = {"named": Named, "knot": Knot, "pdns": Pdns, "unbound": Unbound}
 
@@ -56,8 +58,8 @@ class Site:
         zones = [Zone(MAIN, records=STATIC), Zone(SECOND, records="static A 192.0.2.1"),
                  Zone(REVERSE, records=STATIC_REVERSE)]
         if kind == "unbound":
-            zones = [Zone(MAIN, records='static.d.example. A 192.0.2.1\ntaken0.d.example. A 10.0.8.1\n'
-                                        'taken1.d.example. A 10.0.8.9\ntaken2.d.example. A 10.0.8.2\n'), Zone(SECOND),
+            taken = "".join(f"{label}.{MAIN}. A {address}\n" for label, address in FOREIGN.items())
+            zones = [Zone(MAIN, records=f"static.{MAIN}. A 192.0.2.1\n{taken}"), Zone(SECOND),
                      Zone(REVERSE, records="1.8.0.10.in-addr.arpa. PTR static.d.example.")]
             options["control"] = stage.random.choice(("tls", "unix"))
         self.server = stage.lab.keep(MAKERS[kind](directory, *zones, **options)).start()
@@ -184,7 +186,10 @@ class Stage:
             self.machines.append(Machine(self, 40 + number, f"s{number}", SECOND, self.random.random()))
         if self.sites:
             for number, (label, address) in enumerate(FOREIGN.items()):
-                self.machines.append(Machine(self, 60 + number, label, MAIN, self.random.random(), address))
+                machine = Machine(self, 60 + number, label, MAIN, self.random.random(), address)
+                # A claim that was refused is not asked about again for a while: so the first counts, at any time.
+                machine.due = self.now() + self.random.uniform(0, 2 + self.options.faults_per_round)
+                self.machines.append(machine)
         self.by_name = {machine.full: machine for machine in self.machines}
         self.built = True
 
