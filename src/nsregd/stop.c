@@ -19,13 +19,16 @@
 #define DRAIN_USEC    (10 * USEC_PER_SEC)
 #define STORE_USEC    (10 * USEC_PER_SEC)
 
-/*   phase         what is awaited                                      at the time-out, or a second request
+/* clang-format off */
+/*   phase         what is awaited                              at the time-out, or a second request
  *   RUNNING       nothing
- *   WITHDRAWING   upstreams that do not keep records take them away    goes on; the next start does it
- *   DRAINING      requests, changes and orders end                     those that wait for upstreams are
- * answered STORING       ends of leases, then the clean heartbeat             _exit without it: as after a
- * crash DONE          the loop ends
+ *   WITHDRAWING   upstreams that do not keep records           goes on; the next start does it
+ *                 take them away
+ *   DRAINING      requests, changes and orders end             those that wait for upstreams are answered
+ *   STORING       ends of leases, then the clean heartbeat     _exit without it: as after a crash
+ *   DONE          the loop ends
  */
+/* clang-format on */
 enum stop_phase {
         STOP_RUNNING,
         STOP_WITHDRAWING,

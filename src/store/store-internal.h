@@ -94,6 +94,7 @@ struct store {
         sd_event_source *done_source;
         sd_event_source *retry_source;
         bool in_flight;
+        bool ended; /* the last transaction on the disk is the clean end */
         bool backing_off;
         usec_t backoff_usec;
         usec_t cover_usec;     /* refreshed_usec of the newest heartbeat made */

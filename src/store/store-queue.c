@@ -92,6 +92,7 @@ static void submit(struct store *store)
         pthread_cond_broadcast(&store->changed);
         pthread_mutex_unlock(&store->lock);
         store->in_flight = true;
+        store->ended = false;
 }
 
 static int on_submit(sd_event_source *source, void *userdata)
@@ -251,6 +252,8 @@ static void finish_job(struct store *store, struct job *job)
                 store->statistics.failures++;
         else
                 store->statistics.changes++;
+        if (job->kind == JOB_STOP && job->error >= 0)
+                store->ended = !store->in_flight;
         if (job->kind == JOB_HEARTBEAT && job->kept)
                 store->heartbeat_queued = false;
         /* What was read belongs to whoever still waits. */

@@ -202,9 +202,10 @@ struct store *store_free(struct store *store)
                         if (job->waiter)
                                 waiter_clear(job->waiter);
                 pthread_mutex_unlock(&store->lock);
-                /* What fails now has failed: the heartbeat on the disk says that the end was not clean. */
-                (void) store_queue_drain(store);
         }
+        /* A clean end is on the disk: what came behind it would have taken that back, and would now be lost.
+         */
+        assert(!store->ended || STAILQ_EMPTY(&store->queue));
         store_thread_stop(store);
         sd_event_source_disable_unref(store->submit_source);
         sd_event_source_disable_unref(store->done_source);

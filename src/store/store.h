@@ -35,8 +35,9 @@ struct store;
  */
 int store_open(sd_event *event, const char *directory, const char *runtime_directory, struct store **ret,
                char **why);
-/* Waits until everything appended was tried, then closes; tells nobody. Where the disk may be dead, _exit()
- * instead. */
+/* Waits for the transaction that is under way, then closes; tells nobody. What is still in the queue is lost,
+ * as in a crash: nobody was told that it is stored. Whoever wants it on the disk waits for it, with
+ * store_stop() or store_drain(). Where the disk may be dead, _exit() instead. */
 struct store *store_free(struct store *store);
 DEFINE_CLEANUP(struct store *, store_free)
 
