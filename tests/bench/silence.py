@@ -17,7 +17,6 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 
 from lab import eventually, program
@@ -25,43 +24,16 @@ from lab.bus import Bus
 from lab.programs import Nsregd
 from lab.servers import Named
 from many import NAMES, ZONE, Notified, fill, report
-
-
-class Refresher(threading.Thread):
-    """A client of its own name."""
-
-    def __init__(self, nsregd, number, pause):
-        super().__init__(daemon=True)
-        self.client, self.pause = nsregd.client(ZONE), pause
-        self.label = f"alive{number}"
-        now = int(time.time())
-        self.messages = [self.client.original(self.label, [("10.9.9.9", 3600)], inception=now - 2900 + i,
-                                              expiration=now + 600) for i in range(2500)]
-        self.waits, self.ending = [], threading.Event()
-        assert self.client.claim(self.label, ("10.9.9.9", 3600), inception=now - 2950,
-                                 expiration=now + 600).rcode == "NOERROR"
-
-    def run(self):
-        with self.client.connect() as connection:
-            for message in self.messages:
-                if self.ending.is_set():
-                    return
-                begin = time.monotonic()
-                reply = connection.exchange(message)
-                self.waits.append(time.monotonic() - begin)
-                assert reply is not None and reply.rcode == "NOERROR", reply
-                time.sleep(self.pause)
+from refresher import Refresher
 
 
 def measure(nsregd, case, number, act, pause=0.004):
-    refresher = Refresher(nsregd, number, pause)
+    refresher = Refresher(nsregd.client(ZONE), f"alive{number}", pause)
     refresher.start()
     time.sleep(0.5)
     act()
     time.sleep(0.5)
-    refresher.ending.set()
-    refresher.join()
-    waits = sorted(refresher.waits)
+    waits = refresher.end()
     report(case, refreshes=len(waits), longest_msec=waits[-1] * 1000, p99_msec=waits[len(waits) * 99 // 100] * 1000)
 
 

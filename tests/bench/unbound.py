@@ -7,38 +7,14 @@ many (200000)."""
 import json
 import os
 import subprocess
-import threading
 import time
 
 from lab import Lab
+from refresher import Refresher
 
 ZONE = "d.example"
 LOCAL_DATA = int(os.environ.get("LOCAL_DATA", "200000"))
 CLAIMS = 5
-
-
-class Refresher(threading.Thread):
-    """A client of its own name, signed beforehand."""
-
-    def __init__(self, nsregd, label):
-        super().__init__(daemon=True)
-        client, now = nsregd.client(ZONE), int(time.time())
-        self.client = client
-        self.messages = [client.original(label, [("10.9.9.9", 3600)], inception=now - 2900 + i, expiration=now + 600)
-                         for i in range(2500)]
-        self.waits, self.ending = [], threading.Event()
-        assert client.claim(label, ("10.9.9.9", 3600), inception=now - 2950, expiration=now + 600).rcode == "NOERROR"
-
-    def run(self):
-        with self.client.connect() as connection:
-            for message in self.messages:
-                if self.ending.is_set():
-                    return
-                begin = time.monotonic()
-                reply = connection.exchange(message)
-                self.waits.append(time.monotonic() - begin)
-                assert reply is not None and reply.rcode == "NOERROR", reply
-                time.sleep(0.004)
 
 
 def main():
@@ -54,7 +30,7 @@ def main():
                             limits={"new-names-per-minute-per-source": 10 ** 6,
                                     "updates-per-second-per-source": 10 ** 6}).start()
         for case, n in (("quiet", 0), ("claims", CLAIMS)):
-            refresher = Refresher(nsregd, case)
+            refresher = Refresher(nsregd.client(ZONE), case)
             refresher.start()
             time.sleep(1)
             seconds = []
@@ -64,10 +40,9 @@ def main():
                 seconds.append(time.monotonic() - begin)
                 assert reply.rcode == "NOERROR", reply
             time.sleep(0.5)
-            refresher.ending.set()
-            refresher.join()
-            print(json.dumps({"case": case, "local_data": LOCAL_DATA, "refreshes": len(refresher.waits),
-                              "longest_wait_ms": round(1000 * max(refresher.waits), 1),
+            waits = refresher.end()
+            print(json.dumps({"case": case, "local_data": LOCAL_DATA, "refreshes": len(waits),
+                              "longest_wait_ms": round(1000 * waits[-1], 1),
                               "claim_ms": [round(1000 * one) for one in seconds]}), flush=True)
     finally:
         lab.teardown()

@@ -9,6 +9,7 @@ import threading
 import time
 
 from lab import free_port
+from lab.relay import read_message
 
 
 class Path:
@@ -80,19 +81,6 @@ class Path:
             pass
         one.close()
 
-    @staticmethod
-    def _exactly(peer, length):
-        data = b""
-        while len(data) < length:
-            part = peer.recv(length - len(data))
-            if not part:
-                raise EOFError
-            data += part
-        return data
-
-    def _message(self, peer):
-        return self._exactly(peer, struct.unpack("!H", self._exactly(peer, 2))[0])
-
     def _accept(self, listener):
         while True:
             try:
@@ -109,7 +97,7 @@ class Path:
             if server[0] is None:
                 server[0] = socket.create_connection((self.server.address, self.server.port), timeout=60)
             server[0].sendall(struct.pack("!H", len(message)) + message)
-            return self._message(server[0])
+            return read_message(server[0])
         except (OSError, EOFError):
             if server[0]:
                 server[0].close()
@@ -149,7 +137,7 @@ class Path:
         server = [None]
         try:
             while True:
-                message = self._message(peer)
+                message = read_message(peer)
                 trouble = self.trouble if self.random.random() < self.share else None
                 update = message[2] >> 3 & 15 == 5
                 if trouble:

@@ -390,6 +390,15 @@ class Stage:
             return self.model.generation, {name: state.version for name, state in self.model.names.items()
                                            if not state.busy}
 
+    def _settled(self, versions):
+        """What can be judged: names that nothing has moved since, and that are ours to judge. Under the lock."""
+        for name, version in versions.items():
+            machine, state = self.by_name.get(name), self.model.names[name]
+            if machine is None or state.busy or state.version != version or name in self.spoiled:
+                continue
+            if not machine.foreign and not (machine.zone == SECOND and self.second_unstable):
+                yield name, machine, state
+
     def look(self, where, shown, before, begin, site=None, names=None):
         """Compares {name: addresses} with the model; what moved meanwhile is left out."""
         end = self.now()
@@ -398,14 +407,8 @@ class Stage:
         with self.lock:
             if generation != self.model.generation or not self.up.is_set():
                 return
-            for name, version in versions.items():
-                machine = self.by_name.get(name)
-                state = self.model.names[name]
-                if machine is None or state.busy or state.version != version or name in self.spoiled:
-                    continue
-                if machine.foreign or (names is not None and name not in names):
-                    continue
-                if machine.zone == SECOND and self.second_unstable:
+            for name, _, state in self._settled(versions):
+                if names is not None and name not in names:
                     continue
                 if site and not (site.trusted and state.published):
                     continue
@@ -447,13 +450,7 @@ class Stage:
         with self.lock:
             if generation != self.model.generation or not self.up.is_set():
                 return
-            for name, version in versions.items():
-                machine = self.by_name.get(name)
-                state = self.model.names[name]
-                if machine is None or state.busy or state.version != version or name in self.spoiled:
-                    continue
-                if machine.foreign or (machine.zone == SECOND and self.second_unstable):
-                    continue
+            for name, machine, state in self._settled(versions):
                 owners, free = state.owners(begin, end)
                 if name not in found:
                     if not free:

@@ -716,18 +716,18 @@ def preload(name):
 
 @pytest.mark.parametrize("shift,text", [(7200, r"becomes valid in 6[89]\d\d s"), (-7200, r"expired 6[89]\d\d s ago")])
 def test_wrong_clock_says_by_how_much(house, shift, text):
-    client = house.nsregc(environment={"LD_PRELOAD": preload("other-clock"), "CLOCK_SHIFT": str(shift)})
+    client = house.nsregc(environment={"LD_PRELOAD": preload("shift-clock"), "SHIFT_CLOCK_SEC": str(shift)})
     status, _, errors = client.run("--once")
     assert status == 1
     assert re.search("clock.*" + text, errors), errors
     # Set right, it registers.
-    client.environment["CLOCK_SHIFT"] = "0"
+    client.environment["SHIFT_CLOCK_SEC"] = "0"
     status, _, errors = client.run("--once")
     assert status == 0, errors
 
 
 def test_clock_a_little_off_is_none(house):
-    client = house.nsregc(environment={"LD_PRELOAD": preload("other-clock"), "CLOCK_SHIFT": "200"})
+    client = house.nsregc(environment={"LD_PRELOAD": preload("shift-clock"), "SHIFT_CLOCK_SEC": "200"})
     status, _, errors = client.run("--once")
     assert status == 0, errors
 

@@ -15,6 +15,21 @@ from .process import free_port
 LOOPBACK = "127.0.0.1"
 
 
+def _read_exactly(peer, length):
+    data = b""
+    while len(data) < length:
+        part = peer.recv(length - len(data))
+        if not part:
+            raise EOFError
+        data += part
+    return data
+
+
+def read_message(peer):
+    """One message with its length before it; EOFError where the connection ends."""
+    return _read_exactly(peer, struct.unpack("!H", _read_exactly(peer, 2))[0])
+
+
 class Relay:
     """Modes: "pass" (as if it were not there), "silent" (nothing is passed on, nothing answered), "swallow"
     (passed on, the answer is not), "deaf" (the same, but for updates that change something alone), "half" (half of an answer), "garbage", "unsigned" and "forged" (success that
@@ -66,7 +81,7 @@ class Relay:
     def _forward(self, message):
         with socket.create_connection((self.server.address, self.server.port), timeout=10) as peer:
             peer.sendall(struct.pack("!H", len(message)) + message)
-            return self._read_message(peer)
+            return read_message(peer)
 
     def _make(self, message, rcode, signed):
         try:
@@ -116,19 +131,6 @@ class Relay:
 
     # -- TCP
 
-    @staticmethod
-    def _read_exactly(peer, length):
-        data = b""
-        while len(data) < length:
-            part = peer.recv(length - len(data))
-            if not part:
-                raise EOFError
-            data += part
-        return data
-
-    def _read_message(self, peer):
-        return self._read_exactly(peer, struct.unpack("!H", self._read_exactly(peer, 2))[0])
-
     def _accept(self):
         while self._running:
             try:
@@ -145,7 +147,7 @@ class Relay:
         try:
             while self.limit is None or n_answers < self.limit:
                 n_answers += 1
-                message = self._read_message(peer)
+                message = read_message(peer)
                 if self.mode == "close":
                     self.n_messages += 1
                     break

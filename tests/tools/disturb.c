@@ -21,11 +21,11 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
-#include <sys/time.h>
 #include <sys/timerfd.h>
 #include <sys/timex.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "older-clocks.h"
 
 enum { REAL_AHEAD, BOOT_AHEAD, SYNC_DELAY, SYNC_ERROR, UNSYNCHRONIZED, N_NUMBERS = 6 };
 enum { USEC_PER_SEC = 1000000, N_FDS = 1024 };
@@ -83,29 +83,6 @@ int clock_gettime(clockid_t clock, struct timespec *ret)
         if (r == 0)
                 move(ret, ahead(clock));
         return r;
-}
-
-int gettimeofday(struct timeval *restrict ret, void *restrict zone)
-{
-        struct timespec now;
-
-        (void) zone;
-        if (clock_gettime(CLOCK_REALTIME, &now) < 0)
-                return -1;
-        ret->tv_sec = now.tv_sec;
-        ret->tv_usec = now.tv_nsec / 1000;
-        return 0;
-}
-
-time_t time(time_t *ret)
-{
-        struct timespec now;
-
-        if (clock_gettime(CLOCK_REALTIME, &now) < 0)
-                return -1;
-        if (ret)
-                *ret = now.tv_sec;
-        return now.tv_sec;
 }
 
 int timerfd_create(clockid_t clock, int flags)

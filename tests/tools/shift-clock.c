@@ -6,9 +6,9 @@
 
 #include <stdlib.h>
 #include <sys/syscall.h>
-#include <sys/time.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "older-clocks.h"
 
 static long shift(void)
 {
@@ -24,26 +24,4 @@ int clock_gettime(clockid_t clock, struct timespec *ret)
         if (r == 0 && (clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE))
                 ret->tv_sec += shift();
         return r;
-}
-
-int gettimeofday(struct timeval *restrict ret, void *restrict zone)
-{
-        struct timespec now;
-
-        if (clock_gettime(CLOCK_REALTIME, &now) < 0)
-                return -1;
-        ret->tv_sec = now.tv_sec;
-        ret->tv_usec = now.tv_nsec / 1000;
-        return 0;
-}
-
-time_t time(time_t *ret)
-{
-        struct timespec now;
-
-        if (clock_gettime(CLOCK_REALTIME, &now) < 0)
-                return -1;
-        if (ret)
-                *ret = now.tv_sec;
-        return now.tv_sec;
 }
