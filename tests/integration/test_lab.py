@@ -5,6 +5,7 @@ import os
 import shutil
 import socket
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 
 import dns.edns
 import dns.message
@@ -12,7 +13,7 @@ import dns.rrset
 import pytest
 
 import lab as laboratory
-from lab import Key, Reply, Update, TSIG_ALGORITHMS, TsigKey, Zone, eventually
+from lab import Key, Netns, Reply, Update, TSIG_ALGORITHMS, TsigKey, Zone, eventually
 
 
 def gone(pid):
@@ -196,3 +197,30 @@ def test_reply_is_taken_apart():
     parsed = Reply(reply.to_wire())
     assert parsed.rcode == "NOERROR" and parsed.granted() == {"10.0.0.1": 60}
     assert parsed.ede == (18, "no") and parsed.lease == (0,)
+
+
+def test_threads_share_a_namespace():
+    netns = Netns()
+    try:
+        with ThreadPoolExecutor(6) as pool:
+            assert all(pool.map(lambda _: stays_itself(netns), range(6)))
+    finally:
+        netns.teardown()
+
+
+def stays_itself(netns):
+    outer = own_namespace()
+    for _ in range(200):
+        with netns:
+            inner = own_namespace()
+            with netns:
+                again = own_namespace()
+            if not outer != inner == again == own_namespace():
+                return False
+        if own_namespace() != outer:
+            return False
+    return True
+
+
+def own_namespace():
+    return os.stat("/proc/thread-self/ns/net").st_ino

@@ -5,6 +5,7 @@ import ctypes
 import os
 import signal
 import subprocess
+import threading
 import uuid
 
 import pytest
@@ -28,7 +29,7 @@ class Netns:
         made = _ip("netns", "add", self.name, check=False)
         if made.returncode != 0:
             pytest.skip(f"no network namespaces here: {made.stderr.strip()}")
-        self._outer = None
+        self._outer = threading.local()  # a namespace belongs to a thread: several may be here at once
         if resolv_conf is not None:
             self.set_resolv_conf(resolv_conf)
         self.ip("link", "set", "lo", "up")
@@ -82,7 +83,8 @@ class Netns:
         self.ip("address", "del", address, "dev", interface)
 
     def __enter__(self):
-        self._outer = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+        outer = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+        self._outer.descriptors = [*getattr(self._outer, "descriptors", []), outer]
         inner = os.open(f"/run/netns/{self.name}", os.O_RDONLY | os.O_CLOEXEC)
         try:
             self._enter(inner)
@@ -91,9 +93,11 @@ class Netns:
         return self
 
     def __exit__(self, *_):
-        self._enter(self._outer)
-        os.close(self._outer)
-        self._outer = None
+        outer = self._outer.descriptors.pop()
+        try:
+            self._enter(outer)
+        finally:
+            os.close(outer)
 
     @staticmethod
     def _enter(descriptor):
