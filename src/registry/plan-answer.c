@@ -92,6 +92,7 @@ void unit_refuse(struct unit *unit, struct unit_part *refused, const char *reaso
                 if ((refused && part != refused) || rrset_is_empty(&part->wanted) || part->accepted)
                         continue;
                 part->refused = any = true;
+                part->seen = false;
         }
         if (!any)
                 return;
@@ -321,14 +322,18 @@ void plan_answer(struct plan_batch *batch, unsigned i, const struct rrset *found
         look_answer(unit, batch, found, alias, now_usec);
 }
 
-void plan_probed(struct plan_batch *batch, unsigned i, const char *cut, usec_t now_usec)
+void plan_probed(struct plan_batch *batch, unsigned i, const char *cut, bool absent, usec_t now_usec)
 {
         struct unit *unit = take_out(batch, i, now_usec);
+        /* What a secondary answers may be old. */
+        bool seen = absent && !batch->plan->forwarded;
 
         if (!unit)
                 return;
         unit->in_flight = false;
         unit->probed = !cut;
+        FOREACH_PART (part, unit)
+                part->seen |= seen;
         if (cut)
                 unit_refuse(unit, NULL, cut);
         unit_route(unit);

@@ -279,7 +279,8 @@ static bool row_says_enough(const struct unit_part *part)
  * | state x event                        | action                           | row            | doubt     |
  * |--------------------------------------|----------------------------------|----------------|-----------|
  * | no row, w empty                      | -                                | -              | -         |
- * | no row, w                            | FIRST, nothing there             | {nothing, w} * | +         |
+ * | no row, w, not looked                | k unknown: look                  | -              | -         |
+ * | no row, w, nothing was there         | FIRST, nothing there             | {nothing, w} * | +         |
  * | k unknown                            | look: prerequisites; a query for | stays          | stays     |
  * |                                      | the content only                 |                |           |
  * | k != w, room in the list             | UPDATE k -> w                    | + w *          | +         |

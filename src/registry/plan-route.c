@@ -79,6 +79,31 @@ static bool must_probe(const struct unit *unit)
                unit_wants_anything(unit);
 }
 
+/* Something like ours may be there before ours is. Once ours was sent without an answer the two cannot be
+ * told apart, so it is looked first. */
+static bool must_look_first(const struct unit_part *part)
+{
+        const struct plan_options *options = &part->unit->plan->options;
+
+        return options->look_first && options->protect_foreign && !part->seen && !part->accepted &&
+               !part->stored && part->known >= 0 && rrset_is_empty(&part->values[part->known]) &&
+               !rrset_is_empty(&part->wanted);
+}
+
+static bool look_first(struct unit *unit)
+{
+        bool any = false;
+
+        FOREACH_PART (part, unit) {
+                if (!must_look_first(part))
+                        continue;
+                /* Until a look has ended nothing is known, and nothing is sent. */
+                part->known = VALUE_UNKNOWN;
+                part->seen = any = true;
+        }
+        return any;
+}
+
 /* Part of it was never accepted: a message of those, so that one that is refused delays nobody else's. */
 static bool unit_is_first(const struct unit *unit)
 {
@@ -146,6 +171,10 @@ static void route(struct unit *unit, bool first)
                         enqueue(unit, PLAN_PROBE, first);
                         return;
                 }
+                if (look_first(unit)) {
+                        route(unit, first);
+                        return;
+                }
                 if (need == NEED_ROW) {
                         write_rows(unit, NEED_ROW);
                         if (unit_need(unit) != NEED_ROW && unit_need(unit) != NEED_WRITE)
@@ -194,7 +223,7 @@ void unit_row_written(struct unit_part *part, int error)
                 if (part->deleting) {
                         free(part->row_zone);
                         part->row_zone = NULL;
-                        part->stored = part->changed = false;
+                        part->stored = part->changed = part->seen = false;
                 }
                 part->writing = part->deleting = false;
                 unit_route(unit);

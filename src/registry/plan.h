@@ -102,6 +102,7 @@ struct unit_part {
         /* The row. */
         struct rrset values[PART_VALUES_MAX]; /* the newest last, "nothing" is an empty one */
         uint8_t n_values;
+        bool seen;          /* nothing was there, before anything of ours could be */
         bool accepted;      /* it is, or was since it was last taken away, acknowledged to be there */
         uint16_t fudge_sec; /* the widest with which something of this row was signed */
         bool stored;        /* there is a row in the store, or one is being written */
@@ -245,6 +246,7 @@ struct plan_ops {
 struct plan_options {
         bool protect_foreign;   /* what is there is left alone, unless it is ours */
         bool verify;            /* PLAN_VERIFY can be sent; else what a query says is so */
+        bool look_first;        /* look whether anything is there before the first publication of a type */
         bool probe;             /* look for zone cuts before the first publication of a name */
         bool read_back;         /* look after the first publication of a name whether it is really there */
         bool datagrams;         /* a message that is lost is perhaps too large */
@@ -350,8 +352,9 @@ void plan_finish_unit(struct plan_batch *batch, unsigned i, enum plan_outcome ou
 /* What is at the owner of unit i of a query; "alias": a CNAME, a delegation, ... */
 void plan_answer(struct plan_batch *batch, unsigned i, const struct rrset *found, bool alias,
                  usec_t now_usec);
-/* Unit i of a probe: "cut" says what is in the way, NULL: nothing is, or it cannot be told. */
-void plan_probed(struct plan_batch *batch, unsigned i, const char *cut, usec_t now_usec);
+/* Unit i of a probe: "cut" says what is in the way, NULL: nothing is, or it cannot be told. "absent": the
+ * zone itself says that there is no such name. */
+void plan_probed(struct plan_batch *batch, unsigned i, const char *cut, bool absent, usec_t now_usec);
 /* Units not yet spoken of end with this outcome; frees the batch. */
 void plan_finish_rest(struct plan_batch *batch, enum plan_outcome outcome, const char *reason,
                       usec_t now_usec);

@@ -216,6 +216,7 @@ static void judge_probe(struct exchange *exchange, const struct dns_message *rep
         answer = &exchange->job->answers[exchange->unit];
         owner = unit_owner(batch->units[exchange->unit]);
         answer->n_missing--;
+        answer->absent = authoritative && dns_message_rcode(reply) == DNS_RCODE_NXDOMAIN;
         if (find_above(reply, DNS_SECTION_ANSWER, DNS_TYPE_DNAME, &owner, &name))
                 what = name.length >= zone->length ? "is redirected (DNAME)" : NULL;
         else if (authoritative && (find_above(reply, DNS_SECTION_AUTHORITY, DNS_TYPE_SOA, &owner, &name) ||

@@ -63,6 +63,7 @@ struct job {
                 struct rrset found;
                 bool alias;
                 char cut[200];      /* of a probe: what is in the way */
+                bool absent;        /* of a probe: there is no such name */
                 unsigned n_missing; /* answers still to come */
         } answers[];                /* of a batch of queries */
 };

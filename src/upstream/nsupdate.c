@@ -122,7 +122,8 @@ static void finish_answers(struct job *job, usec_t now_usec)
                 if (batch->action == PLAN_QUERY)
                         plan_answer(batch, i, &answer->found, answer->alias, now_usec);
                 else
-                        plan_probed(batch, i, job->has_zone && answer->cut[0] ? answer->cut : NULL, now_usec);
+                        plan_probed(batch, i, job->has_zone && answer->cut[0] ? answer->cut : NULL,
+                                    job->has_zone && answer->absent, now_usec);
         }
 }
 

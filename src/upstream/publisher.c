@@ -336,6 +336,7 @@ struct plan_options upstream_plan_options(const struct upstream_config *config)
 
         return (struct plan_options){
                 .protect_foreign = config->protect_foreign_names,
+                .look_first = true,
                 .verify = !unbound,
                 .probe = !unbound,
                 .read_back = !unbound,

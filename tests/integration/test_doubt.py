@@ -48,6 +48,26 @@ def test_applied_long_after_it_was_given_up(lab, upstream, way):
 
 
 @pytest.mark.parametrize("upstream", ["named", "knot", "pdns"])
+@pytest.mark.parametrize("restart", [False, True])
+def test_exactly_what_an_administrator_has(lab, upstream, restart):
+    """Claimed while no change has an answer, and given up: whose record it was is known nevertheless."""
+    server = getattr(lab, upstream)(Zone(ZONE, records="foo A 10.0.0.1")).start()
+    before = server.records(ZONE)
+    relay = lab.relay(server, "deaf")
+    nsregd = lab.nsregd(zones={ZONE: zone(relay.upstream(ZONE, timeout="300ms"))}).start()
+    client = nsregd.client(ZONE)
+    reply = client.claim("foo", "10.0.0.1", ttl=300)
+    assert reply.rcode in ("SERVFAIL", "REFUSED"), reply
+    if restart:
+        nsregd.kill()
+        nsregd.start()
+    relay.mode = "pass"
+    eventually(lambda: client.release("foo").rcode in ("NOERROR", "REFUSED"), 40, interval=0.3)
+    nsregd.term()
+    assert server.records(ZONE) == before
+
+
+@pytest.mark.parametrize("upstream", ["named", "knot", "pdns"])
 def test_made_up_of_a_wildcard(lab, upstream):
     server = getattr(lab, upstream)(Zone(ZONE, records="* A 192.0.2.99")).start()
     before = server.records(ZONE)

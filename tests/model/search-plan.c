@@ -3,7 +3,8 @@
 /* The publication plan, the structs that the daemon runs on, in every order of events within bounds: one
  * name, two keys that claim, change and give it up, one name server that checks a message when it arrives and
  * applies it later from a queue, answers that do not come, kill -9 and a start from the rows, and, if asked
- * for, messages that arrive twice. Breadth first, so what is printed is the shortest way to go wrong.
+ * for, messages that arrive twice, or records of an administrator at the name. Breadth first, so what is
+ * printed is the shortest way to go wrong.
  *
  * What must hold: no NOERROR that is not so; the owner is never refused over records of its own; what is
  * foreign stays; and at rest the server has what is wanted.
@@ -38,17 +39,19 @@ enum plant {
         PLANT_SKEW,            /* the server's clock is a step behind what it is taken for */
         PLANT_TWIN_IS_TRUSTED, /* what is answered is in no doubt, though it may arrive twice */
         PLANT_NO_PREREQUISITE, /* a first publication asks for nothing */
+        PLANT_NO_FIRST_LOOK,   /* nobody looks before the first publication */
         _PLANTS,
 };
 static const char *const plant_names[_PLANTS] = {
-        "nothing",     "query-settles", "ack-clears", "ack-deletes",     "not-harmless",
-        "newest-only", "volatile",      "skew",       "twin-is-trusted", "no-prerequisite",
+        "nothing",  "query-settles", "ack-clears",      "ack-deletes",     "not-harmless",  "newest-only",
+        "volatile", "skew",          "twin-is-trusted", "no-prerequisite", "no-first-look",
 };
 
 static struct {
         enum plant plant;
         unsigned n_wishes, n_losses, n_kills, n_epochs;
-        bool duplicates, foreign, slow_rows, verbose;
+        bool duplicates, foreign, look_first, slow_rows, verbose;
+        enum value there; /* foreign, from the beginning */
         size_t max_states;
 } setting = { .n_wishes = 3, .n_losses = 2, .n_kills = 1, .n_epochs = 2, .max_states = 120000 };
 
@@ -179,7 +182,7 @@ static const struct plan_ops ops = {
         .ready = on_ready,
 };
 
-static const struct plan_options options = {
+static struct plan_options options = {
         .protect_foreign = true,
         .verify = true,
         .bounded = true,
@@ -585,7 +588,7 @@ static void put_part(struct key *key, const struct unit_part *part)
 {
         put(key, (uint64_t) (part->accepted | part->stored << 1 | part->changed << 2 | part->writing << 3 |
                              part->deleting << 4 | part->again << 5 | part->full << 6 | part->refused << 7 |
-                             part->in_message << 8 | part->again_then << 9));
+                             part->in_message << 8 | part->again_then << 9 | part->seen << 10));
         put(key, (uint64_t) (part->known + 3) << 8 | part->n_values << 4 | part->n_doubts);
         put(key, value_of(&part->wanted));
         for (unsigned i = 0; i < part->n_values; i++)
@@ -788,14 +791,17 @@ static const char *what_is_wrong(struct world *world)
         bool rests = world->n_queue == 0 && world->n_net == 0 && !world->batch && !world->row_waits &&
                      plan_deadline(world->plan) == USEC_INFINITY && !the_unit(world);
         enum value server = (enum value) world->server, wish = (enum value) world->wish;
+        bool foreign_stays = setting.foreign && server == setting.there;
 
-        if (world->promised && server != wish && !(wish == NONE && server == FOREIGN))
+        if (setting.foreign && world->promised && wish != NONE)
+                return "NOERROR was told over foreign data";
+        if (world->promised && server != wish && !(wish == NONE && foreign_stays))
                 return "NOERROR was told, and it is not so";
         if (world->refused && !setting.foreign)
                 return "the owner is refused over records of our own";
-        if (setting.foreign && server != FOREIGN)
+        if (setting.foreign && !foreign_stays)
                 return "foreign data is gone";
-        if (rests && server != wish && !(server == FOREIGN && wish == NONE))
+        if (rests && server != wish && !(foreign_stays && wish == NONE))
                 return "at rest, for ever, it is not as wanted";
         return NULL;
 }
@@ -844,7 +850,7 @@ static struct world *first_world(void)
         struct world *world = calloc(1, sizeof(*world));
 
         assert(world);
-        world->server = setting.foreign ? FOREIGN : NONE;
+        world->server = (uint8_t) (setting.foreign ? setting.there : NONE);
         world->n_wishes = (uint8_t) setting.n_wishes;
         world->n_losses = (uint8_t) setting.n_losses;
         world->n_kills = (uint8_t) setting.n_kills;
@@ -949,12 +955,12 @@ static bool run(void)
         (void) note_seen(search.worlds[0]); /* the first is new */
         for (; index < search.n_nodes && !bad; index++)
                 bad = expand(index);
-        printf("%s%s%s%s: %u wishes, %u losses, %u kills, %u steps of time: %zu states%s%s: %s\n",
+        printf("%s%s%s%s%s: %u wishes, %u losses, %u kills, %u steps of time: %zu states%s%s: %s\n",
                setting.plant ? "without the rule " : "as it is",
                setting.plant ? plant_names[setting.plant] : "",
                setting.duplicates ? ", messages may arrive twice" : "",
-               setting.foreign ? ", foreign data at the name" : "", setting.n_wishes, setting.n_losses,
-               setting.n_kills, setting.n_epochs, search.n_nodes,
+               setting.foreign ? ", foreign data at the name" : "", setting.look_first ? ", looks first" : "",
+               setting.n_wishes, setting.n_losses, setting.n_kills, setting.n_epochs, search.n_nodes,
                search.n_nodes == setting.max_states ? " (cut)" : "", overflow ? " (some left out)" : "",
                bad ? "goes wrong" : "holds");
         for (size_t i = 0; i < search.n_nodes; i++)
@@ -999,6 +1005,8 @@ int main(int argc, char **argv)
                 { "states", required_argument, NULL, 's' },
                 { "twice", no_argument, NULL, '2' },
                 { "foreign", no_argument, NULL, 'f' },
+                { "foreign-twin", no_argument, NULL, 'i' },
+                { "look-first", no_argument, NULL, 'o' },
                 { "slow-rows", no_argument, NULL, 'r' },
                 { "verbose", no_argument, NULL, 'v' },
                 {},
@@ -1032,6 +1040,14 @@ int main(int argc, char **argv)
                         break;
                 case 'f':
                         setting.foreign = true;
+                        setting.there = FOREIGN;
+                        break;
+                case 'i':
+                        setting.foreign = setting.look_first = true;
+                        setting.there = A;
+                        break;
+                case 'o':
+                        setting.look_first = true;
                         break;
                 case 'r':
                         setting.slow_rows = true;
@@ -1042,6 +1058,7 @@ int main(int argc, char **argv)
                 default:
                         return 2;
                 }
+        options.look_first = setting.look_first && setting.plant != PLANT_NO_FIRST_LOOK;
         make_sets();
         bad = run();
         for (enum value i = A; i < _VALUES; i++)

@@ -488,7 +488,8 @@ _unused_ static void answer(struct lab *lab, struct plan_batch *batch)
                 if (batch->action == PLAN_QUERY)
                         plan_answer(batch, i, &content->set, content->alias, lab->now);
                 else
-                        plan_probed(batch, i, NULL, lab->now);
+                        plan_probed(batch, i, NULL, rrset_is_empty(&content->set) && !content->alias,
+                                    lab->now);
         }
         plan_finish_rest(batch, PLAN_ACKNOWLEDGED, NULL, lab->now);
         lab_tell(lab);

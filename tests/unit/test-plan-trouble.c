@@ -330,6 +330,150 @@ static void test_republish_in_flight(void **state)
         tear_down(&lab);
 }
 
+/* --- the first look --- */
+
+static struct plan_options careful(bool probe)
+{
+        struct plan_options options = plain;
+
+        options.look_first = true;
+        options.probe = probe;
+        return options;
+}
+
+/* The administrator has exactly what is claimed, and the server says nothing any more from the first message
+ * that would change something: what is there stays, for it was never ours. */
+static void test_a_twin_is_seen_before_anything_is_sent(void **state)
+{
+        for (unsigned probe = 0; probe < 2; probe++) {
+                struct plan_options options = careful(probe > 0);
+                struct plan_batch *batch;
+                struct end end;
+                struct lab lab;
+
+                set_up(&lab, &options);
+                serve(&lab, FOO, "10.0.0.1");
+                want(&lab, FOO, NULL, "10.0.0.1");
+                wait_at(&lab, FOO, &end);
+                while ((batch = take(&lab))) {
+                        assert_int_not_equal(batch->action, PLAN_FIRST);
+                        assert_int_not_equal(batch->action, PLAN_REPLACE);
+                        exchange(&lab, batch);
+                }
+                assert_true(was_told(&end, WAIT_REFUSED));
+                assert_int_equal(lab.n_puts, 0);
+                want(&lab, FOO, "10.0.0.1", NULL);
+                exchange_on(&lab);
+                assert_serves(&lab, FOO, "10.0.0.1");
+                is_quiet(&lab);
+                tear_down(&lab);
+        }
+}
+
+/* Nothing was there when it was looked: what is found after a message without an answer is ours. */
+static void test_what_came_after_the_look_is_ours(void **state)
+{
+        for (unsigned variant = 0; variant < 4; variant++) {
+                bool probe = variant & 1, applied = variant & 2;
+                struct plan_options options = careful(probe);
+                struct lab lab;
+
+                set_up(&lab, &options);
+                want(&lab, FOO, NULL, "10.0.0.1");
+                /* A name that is not there has nothing of any type: no second question. */
+                exchange(&lab, next(&lab, probe ? PLAN_PROBE : PLAN_VERIFY, 1));
+                lose(&lab, next(&lab, PLAN_FIRST, 1), applied);
+                start_again(&lab, FOO, "10.0.0.1");
+                want(&lab, FOO, "10.0.0.1", NULL);
+                exchange_on(&lab);
+                assert_int_equal(lab.n_refusals, 0);
+                assert_serves(&lab, FOO, NULL);
+                assert_int_equal(n_rows(&lab), 0);
+                is_quiet(&lab);
+                tear_down(&lab);
+        }
+}
+
+/* Tried again after a refusal, it is looked again: something else may be there by now. */
+static void test_looked_at_again_after_a_refusal(void **state)
+{
+        struct plan_options options = careful(false);
+        struct lab lab;
+
+        set_up(&lab, &options);
+        serve(&lab, FOO, "192.0.2.1");
+        want(&lab, FOO, NULL, "10.0.0.1");
+        (void) exchange_all(&lab); /* refused */
+        assert_int_equal(lab.n_refusals, 1);
+        serve(&lab, FOO, "10.0.0.1");
+        plan_flush(lab.plan);
+        exchange(&lab, next(&lab, PLAN_VERIFY, 1));
+        (void) exchange_all(&lab); /* refused again */
+        assert_int_equal(lab.n_refusals, 2);
+        want(&lab, FOO, "10.0.0.1", NULL);
+        exchange_on(&lab);
+        assert_serves(&lab, FOO, "10.0.0.1");
+        is_quiet(&lab);
+        tear_down(&lab);
+}
+
+/* The name is there with another type, and a type that comes later is looked at for itself. */
+static void test_each_type_is_looked_at(void **state)
+{
+        struct plan_options options = careful(true);
+        struct lab lab;
+
+        set_up(&lab, &options);
+        published(&lab, FOO, "10.0.0.1");
+        serve(&lab, FOO, "10.0.0.1 fd00::1");
+        want(&lab, FOO, "10.0.0.1", "10.0.0.1 fd00::1");
+        exchange_on(&lab);
+        assert_int_equal(lab.n_refusals, 1);
+        want(&lab, FOO, "10.0.0.1 fd00::1", NULL);
+        exchange_on(&lab);
+        assert_serves(&lab, FOO, "fd00::1");
+        is_quiet(&lab);
+        tear_down(&lab);
+}
+
+/* What was ours and is taken away may be the administrator's when it comes again. */
+static void test_looked_at_again_after_it_was_gone(void **state)
+{
+        struct plan_options options = careful(false);
+        struct lab lab;
+
+        set_up(&lab, &options);
+        published(&lab, FOO, "10.0.0.1");
+        want(&lab, FOO, "10.0.0.1", NULL);
+        (void) exchange_all(&lab); /* is_quiet() tells */
+        is_quiet(&lab);
+        serve(&lab, FOO, "10.0.0.1");
+        want(&lab, FOO, NULL, "10.0.0.1");
+        (void) exchange_all(&lab); /* refused */
+        assert_int_equal(lab.n_refusals, 1);
+        want(&lab, FOO, "10.0.0.1", NULL);
+        exchange_on(&lab);
+        assert_serves(&lab, FOO, "10.0.0.1");
+        is_quiet(&lab);
+        tear_down(&lab);
+}
+
+/* What a secondary says that it does not have may be there. */
+static void test_a_secondary_is_not_believed(void **state)
+{
+        struct plan_options options = careful(true);
+        struct lab lab;
+
+        set_up(&lab, &options);
+        lab.plan->forwarded = true;
+        want(&lab, FOO, NULL, "10.0.0.1");
+        exchange(&lab, next(&lab, PLAN_PROBE, 1));
+        exchange(&lab, next(&lab, PLAN_VERIFY, 1));
+        exchange_on(&lab);
+        assert_serves(&lab, FOO, "10.0.0.1");
+        tear_down(&lab);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -344,6 +488,12 @@ int main(void)
                 cmocka_unit_test(test_wished_away_before_it_was_sent),
                 cmocka_unit_test(test_republish),
                 cmocka_unit_test(test_republish_in_flight),
+                cmocka_unit_test(test_a_twin_is_seen_before_anything_is_sent),
+                cmocka_unit_test(test_what_came_after_the_look_is_ours),
+                cmocka_unit_test(test_looked_at_again_after_a_refusal),
+                cmocka_unit_test(test_each_type_is_looked_at),
+                cmocka_unit_test(test_looked_at_again_after_it_was_gone),
+                cmocka_unit_test(test_a_secondary_is_not_believed),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

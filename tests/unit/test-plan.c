@@ -840,7 +840,7 @@ static void test_cut_refuses(void **state)
         want(&lab, FOO, NULL, "10.0.0.1");
         assert_int_equal(lab.n_puts, 0);
         batch = next(&lab, PLAN_PROBE, 1);
-        plan_probed(batch, 0, "it is a zone of its own", lab.now);
+        plan_probed(batch, 0, "it is a zone of its own", false, lab.now);
         plan_finish_rest(batch, PLAN_ACKNOWLEDGED, NULL, lab.now);
         assert_int_equal(lab.n_refusals, 1);
         assert_string_equal(lab.refused_reason, "it is a zone of its own");
