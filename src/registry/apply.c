@@ -454,7 +454,9 @@ enum application registry_apply(const struct registry_zone *zone, const struct u
         for (unsigned i = 0; i < after->n_records; i++)
                 longest_sec = MAX(longest_sec, after->records[i].lease_sec);
         after->key_lease_sec = MAX(grant.key_lease_sec, longest_sec);
-        after->key_end_usec = usec_add(now->lease_usec, after->key_lease_sec * USEC_PER_SEC);
+        /* Held for a day is who could not refresh; this one just did. */
+        after->key_end_usec = MAX(usec_add(now->lease_usec, after->key_lease_sec * USEC_PER_SEC),
+                                  zone->registry->hold.keys_before_usec);
         if (is_pure_refresh(before, after, update)) {
                 *ret_after = TAKE_PTR(after);
                 return APPLICATION_REFRESH;

@@ -909,6 +909,34 @@ static void test_hold(void **unused)
         tear_down(&lab);
 }
 
+/* What is granted while nothing ends is not kept for a day: its owner can refresh it. */
+static void test_hold_is_for_those_of_before(void **unused)
+{
+        struct update update;
+        struct lab lab;
+
+        set_up(&lab);
+        for (unsigned i = 0; i < 2; i++) {
+                update = request(&lab, i == 0 ? "before" : "behind", 1);
+                update.key_ttl_sec = 10;
+                add(&update, "10.0.0.1", 10);
+                assert_int_equal(run(&lab, &update, NULL), 0);
+                if (i == 0)
+                        registry_hold(lab.registry, &(struct registry_hold){
+                                                            .records_until_usec = NOW + 500 * USEC_PER_SEC,
+                                                            .keys_before_usec = NOW + 500 * USEC_PER_SEC,
+                                                            .keys_until_usec = NOW + 90000 * USEC_PER_SEC });
+        }
+        lab.now.lease_usec = NOW + 499 * USEC_PER_SEC;
+        expire_all(&lab);
+        assert_true(state_of(&lab, "behind")->claimed);
+        lab.now.lease_usec = NOW + 501 * USEC_PER_SEC;
+        expire_all(&lab);
+        assert_true(state_of(&lab, "before")->claimed);
+        assert_false(state_of(&lab, "behind") && state_of(&lab, "behind")->claimed);
+        tear_down(&lab);
+}
+
 /* Time off that is counted late moves what was granted before it, and nothing else. */
 static void test_time_off(void **unused)
 {
@@ -1086,6 +1114,7 @@ int main(void)
                 cmocka_unit_test(test_who_gets_the_pointer),
                 cmocka_unit_test(test_expiry),
                 cmocka_unit_test(test_hold),
+                cmocka_unit_test(test_hold_is_for_those_of_before),
                 cmocka_unit_test(test_time_off),
                 cmocka_unit_test(test_replay_memory_is_forgotten_whole),
                 cmocka_unit_test(test_every_name_has_room_for_its_deadline),
