@@ -4,6 +4,7 @@
 #include <systemd/sd-daemon.h>
 
 #include "nsregd/context.h"
+#include "nsregd/inherit.h"
 #include "nsregd/left-over.h"
 #include "nsregd/zones.h"
 #include "upstream/publisher.h"
@@ -91,6 +92,8 @@ int load_state(struct context *context)
                 for (struct name_entry *entry = registry_after(zone, ""); entry && r >= 0;
                      entry = registry_next(entry))
                         r = publisher_load_name(context->publisher, context->registry, entry);
+        if (r >= 0)
+                r = inherit_rows(context, &why);
         if (r >= 0)
                 r = store_load_units(context->store, &loader, context, &why);
         for (struct registry_zone *zone = context->registry->zones; zone && r >= 0; zone = zone->next)

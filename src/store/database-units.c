@@ -112,6 +112,53 @@ int database_load_units(struct database *database, const struct store_loader *lo
         return r < 0 ? r : 0;
 }
 
+/* One step of the index for each, however many rows there are. */
+int database_load_places(struct database *database, const struct store_loader *loader, void *userdata,
+                         char **why)
+{
+        _cleanup_free_ char *upstream = NULL;
+        char zone[DNS_NAME_FORMAT_MAX] = "";
+        struct unit_row row = {};
+        sqlite3_stmt *next = NULL;
+        int r, code = SQLITE_DONE, mode = -1;
+
+        r = database_prepare(database,
+                             "SELECT upstream, zone, mode FROM units"
+                             " WHERE (upstream, zone, mode) > (coalesce(?1, ''), ?2, ?3)"
+                             " ORDER BY upstream, zone, mode LIMIT 1",
+                             &next);
+        while (r >= 0) {
+                code = sqlite3_bind_text(next, 1, upstream, -1, SQLITE_TRANSIENT);
+                if (code == SQLITE_OK)
+                        code = sqlite3_bind_text(next, 2, zone, -1, SQLITE_TRANSIENT);
+                if (code == SQLITE_OK)
+                        code = sqlite3_bind_int(next, 3, mode);
+                if (code == SQLITE_OK)
+                        code = sqlite3_step(next);
+                if (code != SQLITE_ROW)
+                        break;
+                row = (struct unit_row){};
+                free(upstream);
+                row.upstream = upstream = strdup(database_text(next, 0));
+                snprintf(zone, sizeof(zone), "%s", database_text(next, 1));
+                mode = sqlite3_column_int(next, 2);
+                row.mode = (enum unit_mode) mode;
+                /* Says again what the step said. */
+                (void) sqlite3_reset(next);
+                r = upstream ? 0 : -ENOMEM;
+                if (r >= 0 && zone[0])
+                        r = dns_name_parse(zone, &row.zone);
+                if (r >= 0)
+                        r = loader->place(userdata, &row);
+        }
+        if (r < 0)
+                (void) database_explain(why, r, "a row of its table of units makes no sense");
+        else if (code != SQLITE_DONE)
+                r = database_explain_sqlite(database, why);
+        sqlite3_finalize(next);
+        return r < 0 ? r : 0;
+}
+
 int database_read_units(struct database *database, const struct unit_row *after, struct store_units *page)
 {
         char zone[DNS_NAME_FORMAT_MAX] = "", owner[DNS_NAME_FORMAT_MAX] = "";

@@ -90,6 +90,8 @@ int database_load_names(struct database *database, usec_t floor_usec, const stru
                         void *userdata, char **why);
 int database_load_units(struct database *database, const struct store_loader *loader, void *userdata,
                         char **why);
+int database_load_places(struct database *database, const struct store_loader *loader, void *userdata,
+                         char **why);
 int database_load_serials(struct database *database, const struct store_loader *loader, void *userdata,
                           char **why);
 int database_load_imports(struct database *database, const struct store_loader *loader, void *userdata,

@@ -18,6 +18,9 @@ struct store_loader {
          * it is not served here now, and was freed. */
         int (*name)(void *userdata, const struct dns_name *zone, const char *label, struct name_state *state);
         int (*unit)(void *userdata, const struct unit_row *row);
+        /* There are rows of this upstream, zone (empty in those of an old version) and mode; nothing else of
+         * "row" is set. */
+        int (*place)(void *userdata, const struct unit_row *row);
         int (*serial)(void *userdata, const struct dns_name *zone, uint32_t serial);
         /* The key file of this zone was imported; NULL: those of all zones. */
         int (*import)(void *userdata, const struct dns_name *zone);

@@ -143,6 +143,27 @@ int store_load_units(struct store *store, const struct store_loader *loader, voi
         return database_load_units(&store->database, loader, userdata, why);
 }
 
+int store_load_places(struct store *store, const struct store_loader *loader, void *userdata, char **why)
+{
+        return database_load_places(&store->database, loader, userdata, why);
+}
+
+int store_inherit_units(struct store *store, const char *from, const char *to)
+{
+        struct database *database = &store->database;
+        int r;
+
+        assert(!store->started);
+        r = database_begin(database);
+        if (r >= 0)
+                r = database_move_units(database, from, to);
+        if (r >= 0)
+                r = database_commit(database);
+        if (r < 0)
+                database_rollback(database);
+        return r;
+}
+
 int store_load_serials(struct store *store, const struct store_loader *loader, void *userdata, char **why)
 {
         return database_load_serials(&store->database, loader, userdata, why);

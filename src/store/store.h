@@ -54,8 +54,12 @@ usec_t store_lease_now(const struct store *store);
 
 int store_load_names(struct store *store, const struct store_loader *loader, void *userdata, char **why);
 int store_load_units(struct store *store, const struct store_loader *loader, void *userdata, char **why);
+/* Of which upstreams and zones there are rows. */
+int store_load_places(struct store *store, const struct store_loader *loader, void *userdata, char **why);
 int store_load_serials(struct store *store, const struct store_loader *loader, void *userdata, char **why);
 int store_load_imports(struct store *store, const struct store_loader *loader, void *userdata, char **why);
+/* All rows of one upstream are another's, durably; before store_start(). 0 or -errno. */
+int store_inherit_units(struct store *store, const char *from, const char *to);
 
 /* Says durably that this run is not over yet, and starts the thread; once. Before anything is granted. 0 or
  * -errno. */

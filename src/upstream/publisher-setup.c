@@ -150,12 +150,13 @@ int publisher_prepare_zone(struct publisher_setup *setup, struct registry_zone *
         return 0;
 }
 
+/* The zone that it was named for comes first; one of Unbound is named for that of the registrar. */
 static bool same_zones(const struct upstream *a, const struct upstream *b)
 {
-        return a->config->type == b->config->type && dns_name_equal(&a->config->zone, &b->config->zone) &&
-               (a->config->zone.length > 0 ||
-                (a->config->reverse_zones.n_items > 0 && b->config->reverse_zones.n_items > 0 &&
-                 dns_name_equal(&a->config->reverse_zones.items[0], &b->config->reverse_zones.items[0])));
+        const struct plan_lane *x = a->plan->lanes, *y = b->plan->lanes;
+
+        return a->config->type == b->config->type && a->plan->n_lanes > 0 && b->plan->n_lanes > 0 &&
+               x->mode == y->mode && dns_name_equal(&x->zone, &y->zone);
 }
 
 /* The one upstream that goes (or comes), of these zones; NULL: none, or more than one. */

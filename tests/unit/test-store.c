@@ -939,6 +939,58 @@ static void test_pages_of_units(void **unused)
         end(&lab);
 }
 
+static int on_place(void *userdata, const struct unit_row *row)
+{
+        char(*text)[512] = userdata, zone[DNS_NAME_FORMAT_MAX] = "-";
+        size_t length = strlen(*text);
+
+        if (row->zone.length > 0)
+                dns_name_format(&row->zone, zone);
+        snprintf(*text + length, sizeof(*text) - length, "%s %s %u, ", row->upstream, zone, row->mode);
+        return 0;
+}
+
+/* Which upstreams have rows, and where; and one's rows become another's, before anything is written. */
+static void test_places_of_units(void **unused)
+{
+        const struct store_loader places = { .place = on_place };
+        static const char *const upstreams[] = { "a", "b", "c" };
+        char text[512] = "", *why = NULL;
+        struct lab lab = {};
+
+        begin(&lab);
+        open_store(&lab);
+        current = &lab;
+        for (unsigned i = 0; i < 600; i++) {
+                uint8_t value[4] = {};
+                struct unit_row row = { .upstream = upstreams[i % 3],
+                                        .mode = i % 4 == 0 ? UNIT_SHARED : UNIT_EXCLUSIVE,
+                                        .zone = i % 3 == 1 ? (struct dns_name){} : name_of("d.example."),
+                                        .owner = name_of("foo.d.example."),
+                                        .type = (uint16_t) i,
+                                        .values = value,
+                                        .values_size = sizeof(value) };
+
+                assert_int_equal(store_put_unit(lab.store, &row, NULL, NULL), 0);
+        }
+        assert_int_equal(store_drain(lab.store), 0);
+        lab.store = store_free(lab.store);
+
+        assert_int_equal(store_open(lab.event, lab.directory, NULL, &lab.store, &why), 0);
+        assert_int_equal(store_load_places(lab.store, &places, text, &why), 0);
+        assert_string_equal(text,
+                            "a d.example. 0, a d.example. 1, b - 0, b - 1, c d.example. 0, c d.example. 1, ");
+        assert_int_equal(store_inherit_units(lab.store, "a", "z"), 0);
+        lab.store = store_free(lab.store);
+
+        assert_int_equal(store_open(lab.event, lab.directory, NULL, &lab.store, &why), 0);
+        text[0] = '\0';
+        assert_int_equal(store_load_places(lab.store, &places, text, &why), 0);
+        assert_string_equal(text,
+                            "b - 0, b - 1, c d.example. 0, c d.example. 1, z d.example. 0, z d.example. 1, ");
+        end(&lab);
+}
+
 /* --- other versions --- */
 
 static int on_old_name(void *userdata, const struct dns_name *zone, const char *label,
@@ -1232,6 +1284,7 @@ int main(void)
                 cmocka_unit_test(test_behind_the_loop),
                 cmocka_unit_test(test_pages),
                 cmocka_unit_test(test_pages_of_units),
+                cmocka_unit_test(test_places_of_units),
                 cmocka_unit_test(test_schema_1),
                 cmocka_unit_test(test_stamp_of_another_run),
         };
