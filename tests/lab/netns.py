@@ -82,10 +82,13 @@ class Netns:
     def delete_address(self, interface, address):
         self.ip("address", "del", address, "dev", interface)
 
+    def _path(self):
+        return f"/run/netns/{self.name}"
+
     def __enter__(self):
         outer = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         self._outer.descriptors = [*getattr(self._outer, "descriptors", []), outer]
-        inner = os.open(f"/run/netns/{self.name}", os.O_RDONLY | os.O_CLOEXEC)
+        inner = os.open(self._path(), os.O_RDONLY | os.O_CLOEXEC)
         try:
             self._enter(inner)
         finally:

@@ -4,6 +4,7 @@
 import glob
 import os
 import subprocess
+import threading
 import xml.etree.ElementTree
 
 import pytest
@@ -344,19 +345,13 @@ class ContainerNet(Netns):
 
     def __init__(self, pid):  # nothing is made: it is there
         self.pid = pid
-        self._outer = None
+        self._outer = threading.local()
 
     def command(self):
         return ["nsenter", "-t", str(self.pid), "-n"]
 
-    def __enter__(self):
-        self._outer = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-        inner = os.open(f"/proc/{self.pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            self._enter(inner)
-        finally:
-            os.close(inner)
-        return self
+    def _path(self):
+        return f"/proc/{self.pid}/ns/net"
 
     def teardown(self):
         return []
