@@ -41,8 +41,11 @@ __attribute__((constructor)) static void map(void)
         static const int64_t nothing[N_NUMBERS];
         const char *path = getenv("NSREG_DISTURB");
         int fd = path ? (int) syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC) : -1;
-        void *page = fd < 0 ? MAP_FAILED : mmap(NULL, sizeof(nothing), PROT_READ, MAP_SHARED, fd, 0);
+        void *page = MAP_FAILED;
 
+        /* By the kernel's own name: a sanitizer that watches mmap() asks for the time with its locks held. */
+        if (fd >= 0)
+                page = (void *) syscall(SYS_mmap, NULL, sizeof(nothing), PROT_READ, MAP_SHARED, fd, 0);
         if (fd >= 0)
                 syscall(SYS_close, fd);
         numbers = page == MAP_FAILED ? nothing : page;
