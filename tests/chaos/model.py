@@ -201,6 +201,13 @@ class Name:
                 world = event(world)
         return world
 
+    def became_foreign(self):
+        """Somebody's data are at the name now. A claim that was never published is undone over them, at any time."""
+        self.foreign = True
+        self.version += 1
+        if not self.published:
+            self.worlds = merged([*self.worlds, FREE])
+
     def change_all(self, event):
         self.version += 1
         self.worlds = merged([event(world) for world in self.worlds])

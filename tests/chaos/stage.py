@@ -278,18 +278,19 @@ class Stage:
                 self.violation(broken.sentence, machine.full, broken.text)
 
     def came_back(self, site):
-        """A server was set back. What it has at a name that had nothing published, and so no row, or was not acknowledged
-        yet, looks like anybody's data: it stays, and may refuse a claim until an administrator sees to it."""
+        """A server was set back. What it has of a type that had nothing published at the name, and so no row, or was not
+        acknowledged yet, looks like anybody's data: it stays, and may refuse a claim until an administrator sees to it."""
         records = site.zone(MAIN) | site.zone(SECOND) | site.zone(REVERSE)
         now = self.now()
         with self.lock:
             for machine in self.machines:
-                theirs = {record for record in records if record[0] == machine.full and record[1] in ("A", "AAAA")}
                 state = machine.state
-                known = state.published and state.must_show(now + 5)
-                if theirs and not machine.foreign and not known:
-                    machine.state.foreign = True
-                    machine.state.version += 1
+                known = {"AAAA" if ":" in address else "A" for address in state.must_show(now + 5)
+                         if state.published}
+                theirs = {record for record in records
+                          if record[0] == machine.full and record[1] in {"A", "AAAA"} - known}
+                if theirs and not machine.foreign:
+                    state.became_foreign()
                     site.orphans |= theirs
             site.orphans |= {record for record in records if record[1] == "PTR"} - site.static[REVERSE]
 
@@ -411,6 +412,8 @@ class Stage:
                 if names is not None and name not in names:
                     continue
                 if site and not (site.trusted and state.published):
+                    continue
+                if site and any(owner == name for owner, _, _ in site.orphans):
                     continue
                 self._compare(where, state, shown.get(name, set()), begin, end, site, late_too)
                 self.n_looks[where] += 1

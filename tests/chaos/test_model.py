@@ -128,6 +128,17 @@ def test_what_belongs_to_a_server_is_nobodys():
     assert FREE in name.worlds
 
 
+def test_what_comes_back_undoes_only_what_was_never_published():
+    name = name_with()
+    name.became_foreign()
+    assert FREE not in name.worlds
+    name = Name("foo")
+    name.answer(claim(), "SERVFAIL", 0, 1)
+    name.answer(claim(), "SERVFAIL", 2, 3)
+    name.became_foreign()
+    assert FREE in name.worlds
+
+
 def model_with(grace=20.0, change=None):
     model = Model(grace)
     model.name("foo").answer(change or claim(), "NOERROR", 0, 1)
