@@ -270,7 +270,7 @@ class Stage:
                 return
             if rcode in ("NOTAUTH", "NOTZONE") and machine.zone == SECOND and self.second_unstable:
                 rcode = None if state.worlds else rcode
-            if state.foreign and change.claims() and rcode == "NOERROR":
+            if state.foreign and change.claims() and rcode == "NOERROR" and not self.is_orphaned(machine.full):
                 state.foreign = False
             try:
                 state.answer(change, rcode, sent, answered, self.model.events, self.model.grace_until)
@@ -286,13 +286,17 @@ class Stage:
             for machine in self.machines:
                 state = machine.state
                 known = {"AAAA" if ":" in address else "A" for address in state.must_show(now + 5)
-                         if state.published}
+                         if state.published and not state.busy}
                 theirs = {record for record in records
                           if record[0] == machine.full and record[1] in {"A", "AAAA"} - known}
                 if theirs and not machine.foreign:
                     state.became_foreign()
                     site.orphans |= theirs
             site.orphans |= {record for record in records if record[1] == "PTR"} - site.static[REVERSE]
+
+    def is_orphaned(self, name, sites=None):
+        """At one of these, by default at any, are records at the name that nobody can know to be ours."""
+        return any(owner == name for site in sites or self.sites for owner, _, _ in site.orphans)
 
     # -- the registrar's life
 
@@ -413,7 +417,7 @@ class Stage:
                     continue
                 if site and not (site.trusted and state.published):
                     continue
-                if site and any(owner == name for owner, _, _ in site.orphans):
+                if site and self.is_orphaned(name, [site]):
                     continue
                 self._compare(where, state, shown.get(name, set()), begin, end, site, late_too)
                 self.n_looks[where] += 1
