@@ -84,6 +84,20 @@ static int setup_address(struct listener_setup *setup, const struct address *add
         return r;
 }
 
+/* "::" is everywhere, hence both families, by sockets of their own: what system-wide settings say of IPv6
+ * sockets makes no difference. A machine without one of the families has an address less. */
+static int setup_found(struct listener_setup *setup, const struct address *address, uint16_t port, char **why)
+{
+        static const struct address everywhere_ipv4 = { .family = AF_INET };
+        int r = setup_address(setup, address, port, why);
+
+        if (r == -EADDRNOTAVAIL || r == -EAFNOSUPPORT)
+                r = 0;
+        if (r < 0 || address->family != AF_INET6 || !address_is_unspecified(address))
+                return r;
+        return setup_found(setup, &everywhere_ipv4, port, why);
+}
+
 static int setup_open(const struct nsregd_config *config, struct listener_setup **ret, char **why)
 {
         _cleanup_(listener_setup_freep) struct listener_setup *setup = calloc(1, sizeof(*setup));
@@ -105,10 +119,7 @@ static int setup_open(const struct nsregd_config *config, struct listener_setup 
 
                 if (address_from_sockaddr(info->ai_addr, &address, NULL) < 0)
                         continue;
-                r = setup_address(setup, &address, config->listen_port, why);
-                /* A machine without IPv6 has a "localhost" with one address less. */
-                if (r == -EADDRNOTAVAIL || r == -EAFNOSUPPORT)
-                        r = 0;
+                r = setup_found(setup, &address, config->listen_port, why);
         }
         freeaddrinfo(found);
         if (r >= 0 && setup->n == 0) {
