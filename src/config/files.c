@@ -4,12 +4,13 @@
 #include <dirent.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 #include "util/file.h"
 
 struct drop_in {
         char *name; /* what they are ordered by */
-        char *path;
+        char *path; /* NULL: masked */
 };
 
 struct drop_ins {
@@ -25,6 +26,14 @@ static void drop_ins_clear(struct drop_ins *list)
         }
         free(list->items);
         *list = (struct drop_ins){};
+}
+
+/* A link to /dev/null stands for nothing, and hides what it would be read instead of. */
+static bool is_masked(const char *path)
+{
+        struct stat status;
+
+        return stat(path, &status) >= 0 && S_ISCHR(status.st_mode) && status.st_rdev == makedev(1, 3);
 }
 
 static int add_file(struct config_document *document, const char *path, struct config_error *error)
@@ -81,6 +90,10 @@ static int drop_ins_add(struct drop_ins *list, const char *directory, const char
                 free(item.path);
                 return -ENOMEM;
         }
+        if (is_masked(item.path)) {
+                free(item.path);
+                item.path = NULL;
+        }
         items[list->n_items++] = item;
         return 0;
 }
@@ -121,7 +134,8 @@ static int add_drop_ins(struct config_document *document, struct drop_ins *list,
         if (list->n_items > 0)
                 qsort(list->items, list->n_items, sizeof(*list->items), compare_drop_ins);
         for (size_t i = 0; i < list->n_items; i++) {
-                int r = add_file(document, list->items[i].path, error);
+                const char *path = list->items[i].path;
+                int r = path ? add_file(document, path, error) : 0;
 
                 if (r == -ENOMEM)
                         return r;
@@ -140,7 +154,7 @@ static int load(const char *main_file, struct drop_ins *drop_ins, struct config_
         document = config_document_new();
         if (!document)
                 return -ENOMEM;
-        if (main_file)
+        if (main_file && !is_masked(main_file))
                 main_result = add_file(document, main_file, error);
         if (main_result == -ENOMEM)
                 return main_result;

@@ -1,35 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <ctype.h>
-
 #include "config/types.h"
 #include "dns/protocol.h"
 #include "dns/tsig.h"
 #include "registry/policy.h"
-
-static int parse_dns_name(const struct config_key *key, const char *text, void *target,
-                          char why[static CONFIG_WHY_MAX])
-{
-        return dns_name_parse(text, target);
-}
-
-static void print_name(const struct dns_name *name, FILE *out)
-{
-        char buffer[DNS_NAME_FORMAT_MAX];
-
-        config_print_quoted(dns_name_format(name, buffer), out);
-}
-
-static bool print_dns_name(const struct config_key *key, const void *target, FILE *out)
-{
-        const struct dns_name *name = target;
-
-        if (name->length == 0)
-                return false;
-        print_name(name, out);
-        return true;
-}
-
-const struct config_type config_type_dns_name = { "a domain name", parse_dns_name, print_dns_name };
 
 static int parse_strings(const struct config_key *key, const char *text, void *target,
                          char why[static CONFIG_WHY_MAX])
@@ -37,7 +10,7 @@ static int parse_strings(const struct config_key *key, const char *text, void *t
         return string_list_add(target, text);
 }
 
-static bool print_strings(const struct config_key *key, const void *target, FILE *out)
+bool config_print_strings(const struct config_key *key, const void *target, FILE *out)
 {
         const struct string_list *list = target;
 
@@ -51,88 +24,46 @@ static bool print_strings(const struct config_key *key, const void *target, FILE
         return true;
 }
 
-const struct config_type config_type_strings = { "a text", parse_strings, print_strings };
+const struct config_type config_type_strings = { "a text", parse_strings, config_print_strings };
 
-/* Globs over one label: dots can never match, so they are a mistake. */
-static int parse_labels(const struct config_key *key, const char *text, void *target,
-                        char why[static CONFIG_WHY_MAX])
+/* A peer's address in that form is taken for what it is, IPv4, wherever it appears. */
+#define V4MAPPED_BITS 96
+
+static int refuse_mapped(const struct address *address, unsigned length, char why[static CONFIG_WHY_MAX])
 {
-        _cleanup_free_ char *lower = strdup(text);
+        struct address inner = address_from_bytes(AF_INET, address->bytes + V4MAPPED_BITS / 8);
+        struct prefix prefix = prefix_from_address(&inner, length - V4MAPPED_BITS);
+        char text[PREFIX_FORMAT_MAX];
 
-        if (!lower)
-                return -ENOMEM;
-        for (char *c = lower; *c; c++) {
-                if (*c == '.' || *c <= ' ' || *c > '~') {
-                        snprintf(why, CONFIG_WHY_MAX,
-                                 "one label below the zone, without dots (globs are welcome)");
+        return config_why_not(why, "IPv4 networks are written as such: %s", prefix_format(&prefix, text));
+}
+
+static int parse_length(const char *text, unsigned max, unsigned *ret, char why[static CONFIG_WHY_MAX])
+{
+        unsigned length = 0;
+
+        if (*text == '\0' || strlen(text) > 3)
+                return -EINVAL;
+        for (; *text; text++) {
+                if (*text < '0' || *text > '9')
                         return -EINVAL;
-                }
-                *c = (char) tolower((unsigned char) *c);
+                length = length * 10 + (unsigned) (*text - '0');
         }
-        return string_list_add(target, lower);
+        if (length > max)
+                return config_why_not(why, "a prefix length beyond %u", max);
+        *ret = length;
+        return 0;
 }
 
-const struct config_type config_type_labels = { "a name without dots", parse_labels, print_strings };
-
-static int parse_names(const struct config_key *key, const char *text, void *target,
-                       char why[static CONFIG_WHY_MAX])
-{
-        struct dns_name name;
-        int r;
-
-        r = dns_name_parse(text, &name);
-        if (r < 0)
-                return r;
-        return name_list_add(target, &name);
-}
-
-static bool print_names(const struct config_key *key, const void *target, FILE *out)
-{
-        const struct name_list *list = target;
-
-        fputc('[', out);
-        for (size_t i = 0; i < list->n_items; i++) {
-                if (i > 0)
-                        fputs(", ", out);
-                print_name(&list->items[i], out);
-        }
-        fputc(']', out);
-        return true;
-}
-
-const struct config_type config_type_names = { "a domain name", parse_names, print_names };
-
-static int parse_reverse_zones(const struct config_key *key, const char *text, void *target,
-                               char why[static CONFIG_WHY_MAX])
-{
-        struct dns_name name, v4, v6;
-        int r;
-
-        r = dns_name_parse(text, &name);
-        if (r < 0)
-                return r;
-        if (dns_name_parse("in-addr.arpa.", &v4) < 0 || dns_name_parse("ip6.arpa.", &v6) < 0)
-                return -EINVAL;
-        if (!dns_name_is_subdomain(&name, &v4) && !dns_name_is_subdomain(&name, &v6)) {
-                snprintf(
-                        why, CONFIG_WHY_MAX,
-                        "not a reverse zone: those end in in-addr.arpa or ip6.arpa, such as 10.in-addr.arpa");
-                return -EINVAL;
-        }
-        return name_list_add(target, &name);
-}
-
-const struct config_type config_type_reverse_zones = { "a reverse zone such as 10.in-addr.arpa",
-                                                       parse_reverse_zones, print_names };
-
-/* Host bits are dropped: the original took 192.168.1.5/24 for its network. */
+/* Host bits are dropped, and told: the original took 192.168.1.5/24 for its network. */
 static int parse_prefixes(const struct config_key *key, const char *text, void *target,
                           char why[static CONFIG_WHY_MAX])
 {
         _cleanup_free_ char *copy = strdup(text);
+        char network[PREFIX_FORMAT_MAX];
         struct address address;
         struct prefix prefix;
-        unsigned length = 0;
+        unsigned length;
         char *slash;
         int r;
 
@@ -144,23 +75,20 @@ static int parse_prefixes(const struct config_key *key, const char *text, void *
         r = address_parse(copy, &address);
         if (r < 0)
                 return r;
-        if (slash) {
-                if (*slash == '\0' || strlen(slash) > 3)
-                        return -EINVAL;
-                for (const char *c = slash; *c; c++) {
-                        if (*c < '0' || *c > '9')
-                                return -EINVAL;
-                        length = length * 10 + (unsigned) (*c - '0');
-                }
-        } else {
-                length = (unsigned) address_size(&address) * 8;
-        }
-        if (length > address_size(&address) * 8) {
-                snprintf(why, CONFIG_WHY_MAX, "a prefix length beyond %zu", address_size(&address) * 8);
-                return -EINVAL;
-        }
+        length = (unsigned) address_size(&address) * 8;
+        if (slash)
+                r = parse_length(slash, length, &length, why);
+        if (r < 0)
+                return r;
+        if (address_is_v4mapped(&address) && length >= V4MAPPED_BITS)
+                return refuse_mapped(&address, length, why);
         prefix = prefix_from_address(&address, length);
-        return prefix_list_add(target, &prefix);
+        r = prefix_list_add(target, &prefix);
+        if (r < 0 || address_equal(&prefix.base, &address))
+                return r;
+        snprintf(why, CONFIG_WHY_MAX, "an address inside a network; %s is taken",
+                 prefix_format(&prefix, network));
+        return 1;
 }
 
 static bool print_prefixes(const struct config_key *key, const void *target, FILE *out)
@@ -198,12 +126,20 @@ int address_list_add(struct address_list *list, const struct address *address)
 static int parse_addresses(const struct config_key *key, const char *text, void *target,
                            char why[static CONFIG_WHY_MAX])
 {
-        struct address address;
+        struct address address, inner;
+        char buffer[ADDRESS_FORMAT_MAX];
         int r;
 
         r = address_parse(text, &address);
         if (r < 0)
                 return r;
+        inner = address_from_bytes(AF_INET, address.bytes + V4MAPPED_BITS / 8);
+        if (address_is_v4mapped(&address))
+                return config_why_not(why, "IPv4 addresses are written as such: %s",
+                                      address_format(&inner, buffer));
+        if (address_is_unspecified(&address) || address_is_multicast(&address) ||
+            address_is_broadcast(&address))
+                return config_why_not(why, "no address that a machine can have");
         return address_list_add(target, &address);
 }
 

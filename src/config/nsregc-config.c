@@ -12,21 +12,30 @@ static const uint16_t dns_port = NSREGC_DNS_PORT;
 static int parse_label(const struct config_key *key, const char *text, void *target,
                        char why[static CONFIG_WHY_MAX])
 {
-        if (!dns_label_is_ldh((const uint8_t *) text, strlen(text))) {
-                snprintf(why, CONFIG_WHY_MAX,
-                         "one label is wanted: letters, digits and hyphens, at most 63, "
-                         "no hyphen at either end");
-                return -EINVAL;
-        }
+        int r = config_refuse_foreign(text, why);
+
+        if (r < 0)
+                return r;
+        if (!dns_label_is_ldh((const uint8_t *) text, strlen(text)))
+                return config_why_not(why, "one label is wanted: letters, digits and hyphens, at most 63, "
+                                           "no hyphen at either end");
         return config_type_string.parse(key, text, target, why);
 }
 
-static bool print_label(const struct config_key *key, const void *target, FILE *out)
+static const struct config_type type_label = { "a host name of one label", parse_label, config_print_string };
+
+static int parse_interfaces(const struct config_key *key, const char *text, void *target,
+                            char why[static CONFIG_WHY_MAX])
 {
-        return config_type_string.print(key, target, out);
+        int r;
+
+        if (streq(text, "!"))
+                return config_why_not(why, "no interface after the mark");
+        r = config_pattern_check(text[0] == '!' ? text + 1 : text, why);
+        return r < 0 ? r : config_type_strings.parse(key, text, target, why);
 }
 
-static const struct config_type type_label = { "a host name of one label", parse_label, print_label };
+static const struct config_type type_interfaces = { "an interface", parse_interfaces, config_print_strings };
 
 /* By enum name_on_conflict. */
 static const char *const conflict_names[] = { "keep", "suffix", NULL };
@@ -39,7 +48,7 @@ static const struct config_key nsregc_keys[] = {
           .argument = conflict_names },
         { "zones", CONFIG_LIST, &config_type_names, NULL, NSREGC(zones) },
         { "discover-zones", CONFIG_SCALAR, &config_type_bool, "true", NSREGC(discover_zones) },
-        { "interfaces", CONFIG_LIST, &config_type_strings, NULL, NSREGC(interfaces) },
+        { "interfaces", CONFIG_LIST, &type_interfaces, NULL, NSREGC(interfaces) },
         { "exclude-subnets", CONFIG_LIST, &config_type_prefixes, "127.0.0.0/8 169.254.0.0/16 ::1 fe80::/10",
           NSREGC(exclude_subnets) },
         { "extra-addresses", CONFIG_LIST, &config_type_addresses, NULL, NSREGC(extra_addresses) },

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config/nsregd-config.h"
 
+#include <sys/stat.h>
+
 #include "config/files.h"
 #include "config/types.h"
 #include "util/file.h"
@@ -44,7 +46,7 @@ static const char *const unbound_zone_types[] = {
 #define UPSTREAM(member) offsetof(struct upstream_config, member)
 
 static const struct config_key nsupdate_keys[] = {
-        { "hostname", CONFIG_SCALAR, &config_type_string, NULL, UPSTREAM(hostname) },
+        { "hostname", CONFIG_SCALAR, &config_type_host, NULL, UPSTREAM(hostname) },
         { "port", CONFIG_SCALAR, &config_type_port, "53", UPSTREAM(port) },
         { "tcp", CONFIG_SCALAR, &config_type_bool, "true", UPSTREAM(tcp) },
         { "timeout", CONFIG_SCALAR, &config_type_time_span, "10s", UPSTREAM(timeout_usec),
@@ -53,7 +55,7 @@ static const struct config_key nsupdate_keys[] = {
         { "reverse-zones", CONFIG_LIST, &config_type_reverse_zones, NULL, UPSTREAM(reverse_zones) },
         { "record-ttl", CONFIG_SCALAR, &config_type_seconds, "60s", UPSTREAM(record_ttl_sec), .minimum = 0,
           .maximum = TTL_MAX },
-        { "tsig-name", CONFIG_SCALAR, &config_type_dns_name, NULL, UPSTREAM(tsig_key.name) },
+        { "tsig-name", CONFIG_SCALAR, &config_type_key_name, NULL, UPSTREAM(tsig_key.name) },
         { "tsig-secret", CONFIG_SCALAR, &config_type_tsig_secret, NULL, UPSTREAM(tsig_key),
           .flags = CONFIG_SECRET },
         { "tsig-algorithm", CONFIG_SCALAR, &config_type_tsig_algorithm, "hmac-sha256",
@@ -76,6 +78,17 @@ static char *key_file_path(const char *name)
         if (strchr(name, '/') || !directory)
                 return strdup(name);
         return path_join(directory, name);
+}
+
+/* Who may read a key may use it. Whether it is there is for whoever opens it. */
+static void warn_readable(struct config_decoder *decoder, const struct config_node *node, const char *key,
+                          const char *path)
+{
+        struct stat status;
+
+        if (stat(path, &status) >= 0 && status.st_mode & S_IROTH)
+                config_decoder_warn(decoder, node, key, "%s is a secret that everybody can read (chmod o-r)",
+                                    path);
 }
 
 static int read_key_file(struct config_decoder *decoder, const struct config_node *node,
@@ -104,6 +117,7 @@ static int read_key_file(struct config_decoder *decoder, const struct config_nod
                                         "%s: %s (tsig-keygen makes such files)", path, why);
                 return 0;
         }
+        warn_readable(decoder, node, "tsig-key-file", path);
         upstream->key_source = UPSTREAM_KEY_FILE;
         return 0;
 }
@@ -164,7 +178,7 @@ static int check_nsupdate(struct config_decoder *decoder, const struct config_no
 static const struct config_table nsupdate_table = { nsupdate_keys, check_nsupdate };
 
 static const struct config_key unbound_keys[] = {
-        { "hostname", CONFIG_SCALAR, &config_type_string, NULL, UPSTREAM(hostname) },
+        { "hostname", CONFIG_SCALAR, &config_type_host, NULL, UPSTREAM(hostname) },
         { "port", CONFIG_SCALAR, &config_type_port, "8953", UPSTREAM(port) },
         { "control-socket", CONFIG_SCALAR, &config_type_string, NULL, UPSTREAM(control_socket) },
         { "client-cert", CONFIG_SCALAR, &config_type_string, "/etc/unbound/unbound_control.pem",
@@ -197,6 +211,8 @@ static int check_unbound(struct config_decoder *decoder, const struct config_nod
                                         "hostname is given too: Unbound is reached by one or the other");
         else if (!upstream->control_socket && !upstream->hostname)
                 config_decoder_complain(decoder, node, NULL, "hostname or control-socket is missing");
+        else if (upstream->hostname)
+                warn_readable(decoder, node, "client-key", upstream->client_key);
         return 0;
 }
 
@@ -351,6 +367,97 @@ static int gather_reverse_zones(struct zone_config *zone)
         return r;
 }
 
+static bool overlap(const struct prefix *a, const struct prefix *b)
+{
+        return prefix_contains(a, &b->base) || prefix_contains(b, &a->base);
+}
+
+static bool may_hold(const struct zone_policy *policy, const struct prefix *network)
+{
+        for (size_t i = 0; i < policy->allowed_nets.n_items; i++)
+                if (overlap(&policy->allowed_nets.items[i], network))
+                        return true;
+        return false;
+}
+
+/* What somebody means who writes an address from left to right below in-addr.arpa or ip6.arpa. */
+static struct prefix turn_round(const struct prefix *network)
+{
+        bool is_ipv4 = network->base.family == AF_INET;
+        unsigned bits = is_ipv4 ? 8 : 4, n = network->length / bits;
+        struct prefix turned = { .base.family = network->base.family, .length = network->length };
+
+        for (unsigned i = 0; i < n; i++) {
+                unsigned to = n - 1 - i;
+
+                if (is_ipv4)
+                        turned.base.bytes[to] = network->base.bytes[i];
+                else
+                        turned.base.bytes[to / 2] |=
+                                (uint8_t) ((network->base.bytes[i / 2] >> (i % 2 == 0 ? 4 : 0) & 0xf)
+                                           << (to % 2 == 0 ? 4 : 0));
+        }
+        return turned;
+}
+
+/* A zone that no address of ours lies in, or that of a network that is ours when read backwards. */
+static void check_reverse_zone(struct config_decoder *decoder, const struct config_node *node,
+                               const char *key, const struct zone_policy *policy, const struct dns_name *zone)
+{
+        char network_text[PREFIX_FORMAT_MAX], turned_text[PREFIX_FORMAT_MAX], name_text[DNS_NAME_FORMAT_MAX];
+        struct dns_name turned_name;
+        struct prefix network, turned;
+
+        if (dns_name_reverse_parse_prefix(zone, &network) < 0 || may_hold(policy, &network))
+                return;
+        turned = turn_round(&network);
+        turned_name = dns_name_reverse_prefix(&turned);
+        prefix_format(&network, network_text);
+        if (may_hold(policy, &turned))
+                config_decoder_warn(decoder, node, key,
+                                    "no address of allowed-nets lies in %s, the network of this zone (%s is "
+                                    "that of %s)",
+                                    network_text, prefix_format(&turned, turned_text),
+                                    dns_name_format(&turned_name, name_text));
+        else if (!policy->allow_any_addr)
+                config_decoder_warn(decoder, node, key,
+                                    "no address of allowed-nets lies in %s, the network of this zone",
+                                    network_text);
+}
+
+/* Those that stand in the list itself: the builtin server's has the zone's own at its end. */
+static void check_reverse_list(struct config_decoder *decoder, const struct config_node *node,
+                               const char *prefix, const struct zone_policy *policy,
+                               const struct name_list *list)
+{
+        const struct config_entry *entry = config_node_find(node, "reverse-zones");
+        size_t n = entry ? MIN(entry->value->n_entries, list->n_items) : 0;
+
+        for (size_t i = 0; i < n; i++) {
+                char key[100];
+
+                snprintf(key, sizeof(key), "%sreverse-zones[%zu]", prefix, i);
+                check_reverse_zone(decoder, entry->value->entries[i].value, key, policy, &list->items[i]);
+        }
+}
+
+static void check_reverse_zones(struct config_decoder *decoder, const struct config_node *node,
+                                const struct zone_config *zone)
+{
+        const struct config_entry *upstreams = config_node_find(node, "upstreams");
+        size_t n = upstreams ? MIN(upstreams->value->n_entries, zone->n_upstreams) : 0;
+
+        check_reverse_list(decoder, node, "", &zone->policy, &zone->reverse_zones);
+        for (size_t i = 0; i < n; i++) {
+                char prefix[50];
+
+                snprintf(prefix, sizeof(prefix), "upstreams[%zu].", i);
+                if (zone->upstreams[i].type != UPSTREAM_DISABLED)
+                        check_reverse_list(decoder, upstreams->value->entries[i].value, prefix, &zone->policy,
+                                           &zone->upstreams[i].reverse_zones);
+        }
+}
+
 static void check_nets(struct config_decoder *decoder, const struct config_node *node,
                        const struct zone_policy *policy)
 {
@@ -385,7 +492,11 @@ static int check_zone(struct config_decoder *decoder, const struct config_node *
         r = spread_reverse_zones(decoder, node, zone);
         if (r >= 0)
                 r = gather_reverse_zones(zone);
-        return r < 0 ? r : zone_policy_complete(policy);
+        if (r >= 0)
+                r = zone_policy_complete(policy);
+        if (r >= 0)
+                check_reverse_zones(decoder, node, zone);
+        return r;
 }
 
 static const struct config_table zone_table = { zone_keys, check_zone };
@@ -394,10 +505,10 @@ static int init_zone(void *element, const char *name, int value, char why[static
 {
         struct zone_config *zone = element;
 
-        if (dns_name_parse(name, &zone->policy.zone) < 0 || dns_name_is_root(&zone->policy.zone)) {
-                snprintf(why, CONFIG_WHY_MAX, "not the name of a zone");
-                return -EINVAL;
-        }
+        if (config_name_parse(name, &zone->policy.zone, why) < 0)
+                return why[0] != '\0' ? -EINVAL : config_why_not(why, "not the name of a zone");
+        if (dns_name_is_root(&zone->policy.zone))
+                return config_why_not(why, "not the name of a zone");
         return 0;
 }
 
@@ -465,7 +576,7 @@ static const struct config_table limits_table = { limits_keys };
 #define NSREGD(member) offsetof(struct nsregd_config, member)
 
 static const struct config_key nsregd_keys[] = {
-        { "listen-addr", CONFIG_SCALAR, &config_type_string, "localhost", NSREGD(listen_addr) },
+        { "listen-addr", CONFIG_SCALAR, &config_type_own_host, "localhost", NSREGD(listen_addr) },
         { "listen-port", CONFIG_SCALAR, &config_type_port, "8053", NSREGD(listen_port),
           NSREGD(listen_port_given) },
         { "server-name", CONFIG_SCALAR, &config_type_dns_name, NULL, NSREGD(server_name) },

@@ -209,13 +209,15 @@ static int decode_text(struct config_decoder *decoder, const struct config_key *
         }
 
         r = key->type->parse(key, node->text, target, why);
-        if (r != -EINVAL)
+        if (r <= 0 && r != -EINVAL)
                 return r;
         if (key->flags & CONFIG_SECRET)
                 snprintf(escaped, sizeof(escaped), "(not shown)");
         else
                 escape_string(escaped, sizeof(escaped), node->text);
-        if (why[0] != '\0')
+        if (r > 0)
+                config_error_warn(decoder->error, &node->position, decoder->path, "\"%s\": %s", escaped, why);
+        else if (why[0] != '\0')
                 config_error_add(decoder->error, &node->position, decoder->path, "\"%s\": %s", escaped, why);
         else
                 config_error_add(decoder->error, &node->position, decoder->path, "\"%s\" is not %s", escaped,

@@ -21,8 +21,8 @@ struct config_decoder;
 struct config_type {
         const char *expected; /* "a time span such as 1h30m" */
 
-        /* For a list: called for each item, appends. 0; -EINVAL with the reason in "why" (may be left empty);
-         * -ENOMEM. "text" is never empty. */
+        /* For a list: called for each item, appends. 0; 1: taken, with a warning in "why"; -EINVAL with the
+         * reason in "why" (may be left empty); -ENOMEM. "text" is never empty. */
         int (*parse)(const struct config_key *key, const char *text, void *target,
                      char why[static CONFIG_WHY_MAX]);
 

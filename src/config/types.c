@@ -7,9 +7,7 @@
 #include "util/escape.h"
 #include "util/time.h"
 
-/* Always -EINVAL, for "return why_not(why, ...)". */
-static int why_not(char why[static CONFIG_WHY_MAX], const char *format, ...) _printf_(2, 3);
-static int why_not(char why[static CONFIG_WHY_MAX], const char *format, ...)
+int config_why_not(char why[static CONFIG_WHY_MAX], const char *format, ...)
 {
         va_list arguments;
 
@@ -68,8 +66,8 @@ static int parse_in_range(const struct config_key *key, const char *text, size_t
                 return r;
         if (r < 0 || __builtin_mul_overflow(value, unit, &value) || value < key->minimum ||
             value > key->maximum)
-                return why_not(why, "out of range (%llu to %llu)", (unsigned long long) key->minimum,
-                               (unsigned long long) key->maximum);
+                return config_why_not(why, "out of range (%llu to %llu)", (unsigned long long) key->minimum,
+                                      (unsigned long long) key->maximum);
         *ret = value;
         return 0;
 }
@@ -105,7 +103,7 @@ static int parse_port(const struct config_key *key, const char *text, void *targ
         if (r == -EINVAL)
                 return r;
         if (r < 0 || value < 1 || value > UINT16_MAX)
-                return why_not(why, "out of range (1 to 65535)");
+                return config_why_not(why, "out of range (1 to 65535)");
         *(uint16_t *) target = (uint16_t) value;
         return 0;
 }
@@ -183,8 +181,9 @@ static int parse_span_in_range(const char *text, usec_t minimum, usec_t maximum,
         if (r < 0 && r != -ERANGE)
                 return r;
         if (r < 0 || value < minimum || value > maximum)
-                return why_not(why, "out of range (%s to %s)", time_span_format(low, sizeof(low), minimum),
-                               time_span_format(high, sizeof(high), maximum));
+                return config_why_not(why, "out of range (%s to %s)",
+                                      time_span_format(low, sizeof(low), minimum),
+                                      time_span_format(high, sizeof(high), maximum));
         *ret = value;
         return 0;
 }
@@ -216,7 +215,7 @@ static int parse_seconds(const struct config_key *key, const char *text, void *t
         if (r < 0)
                 return r;
         if (value % USEC_PER_SEC != 0)
-                return why_not(why, "must be whole seconds");
+                return config_why_not(why, "must be whole seconds");
         *(uint32_t *) target = (uint32_t) (value / USEC_PER_SEC);
         return 0;
 }
@@ -284,7 +283,7 @@ static int parse_string(const struct config_key *key, const char *text, void *ta
         return 0;
 }
 
-static bool print_string(const struct config_key *key, const void *target, FILE *out)
+bool config_print_string(const struct config_key *key, const void *target, FILE *out)
 {
         const char *text = *(char *const *) target;
 
@@ -294,7 +293,7 @@ static bool print_string(const struct config_key *key, const void *target, FILE 
         return true;
 }
 
-const struct config_type config_type_string = { "a text", parse_string, print_string };
+const struct config_type config_type_string = { "a text", parse_string, config_print_string };
 
 /* The place of a text in a list of names, or -EINVAL with all of them told. */
 static int find_name(const char *const *names, const char *text, char why[static CONFIG_WHY_MAX])
@@ -306,7 +305,7 @@ static int find_name(const char *const *names, const char *text, char why[static
                 if (strcasecmp(names[i], text) == 0)
                         return i;
 
-        why_not(why, "must be one of");
+        config_why_not(why, "must be one of");
         for (int i = 0; names[i]; i++) {
                 length = strlen(why);
                 snprintf(why + length, CONFIG_WHY_MAX - length, "%s %s", i > 0 ? "," : "", names[i]);
@@ -348,7 +347,7 @@ static int parse_choice(const struct config_key *key, const char *text, void *ta
         return parse_string(key, names[value], target, why);
 }
 
-const struct config_type config_type_choice = { "one of a few words", parse_choice, print_string };
+const struct config_type config_type_choice = { "one of a few words", parse_choice, config_print_string };
 
 void config_server_clear(struct config_server *server)
 {
@@ -371,13 +370,14 @@ int config_server_parse(const char *text, uint16_t default_port, struct config_s
         }
         if (length == 0 || length > 255)
                 return -EINVAL;
-        for (size_t i = 0; i < length; i++)
-                if (text[i] <= ' ' || text[i] > '~' || text[i] == '@')
-                        return -EINVAL;
 
         host = strndup(text, length);
         if (!host)
                 return -ENOMEM;
+        if (!config_is_host(host)) {
+                free(host);
+                return -EINVAL;
+        }
         config_server_clear(ret);
         *ret = (struct config_server){ .host = host, .port = (uint16_t) port };
         return 0;
@@ -386,7 +386,16 @@ int config_server_parse(const char *text, uint16_t default_port, struct config_s
 static int parse_server(const struct config_key *key, const char *text, void *target,
                         char why[static CONFIG_WHY_MAX])
 {
-        return config_server_parse(text, *(const uint16_t *) key->argument, target);
+        int r = config_server_parse(text, *(const uint16_t *) key->argument, target);
+        char host[CONFIG_HOST_MAX];
+        const char *port;
+
+        if (r != -EINVAL)
+                return r;
+        port = config_split_port(text, ':', host);
+        if (port)
+                return config_why_not(why, "the port stands behind an @: %s@%s", host, port);
+        return config_refuse_foreign(text, why) == -ENOMEM ? -ENOMEM : -EINVAL;
 }
 
 static bool print_server(const struct config_key *key, const void *target, FILE *out)

@@ -5,6 +5,7 @@
  * unit of that. Lists append; texts already there are freed by whoever owns the object. */
 
 #include "config/schema.h"
+#include "dns/name.h"
 #include "util/address.h"
 
 struct config_server {
@@ -28,6 +29,32 @@ void config_server_clear(struct config_server *server);
 /* As a YAML text in double quotes. */
 void config_print_quoted(const char *text, FILE *out);
 
+/* For other types: their parts. */
+bool config_print_string(const struct config_key *key, const void *target, FILE *out);
+bool config_print_strings(const struct config_key *key, const void *target, FILE *out);
+
+/* Always -EINVAL, for "return config_why_not(why, ...)". */
+int config_why_not(char why[static CONFIG_WHY_MAX], const char *format, ...) _printf_(2, 3);
+
+/* -EINVAL, with the form that DNS has for it, where a text is not ASCII; else 0. */
+int config_refuse_foreign(const char *text, char why[static CONFIG_WHY_MAX]);
+
+/* A domain name as people give them to zones: letters, digits, hyphens, underscores. 0 or -EINVAL; "why" may
+ * be left empty. */
+int config_name_parse(const char *text, struct dns_name *ret, char why[static CONFIG_WHY_MAX]);
+
+/* Whether fnmatch(3) can read it as it is meant. 0 or -EINVAL. */
+int config_pattern_check(const char *text, char why[static CONFIG_WHY_MAX]);
+
+#define CONFIG_HOST_MAX 256
+
+/* A host name or an address, without brackets. */
+bool config_is_host(const char *text);
+
+/* The port of "HOST:PORT" or "[ADDRESS]:PORT", with another separator likewise; NULL: it is nothing like it.
+ */
+const char *config_split_port(const char *text, char separator, char host[static CONFIG_HOST_MAX]);
+
 extern const struct config_type config_type_bool;       /* [bool] */
 extern const struct config_type config_type_number;     /* [uint32_t] */
 extern const struct config_type config_type_port;       /* [uint16_t] */
@@ -39,7 +66,10 @@ extern const struct config_type config_type_time_span;  /* [usec_t] */
 extern const struct config_type config_type_string;     /* [char *] */
 extern const struct config_type config_type_enum;     /* [int, or an enum] argument: names, NULL-terminated */
 extern const struct config_type config_type_choice;   /* [char *] one of the names of the argument */
+extern const struct config_type config_type_host;     /* [char *] name or address, without a port */
+extern const struct config_type config_type_own_host; /* likewise, of this machine */
 extern const struct config_type config_type_dns_name; /* [struct dns_name] */
+extern const struct config_type config_type_key_name; /* [struct dns_name] of a TSIG key */
 extern const struct config_type config_type_server;   /* [struct config_server] argument: uint16_t port */
 extern const struct config_type config_type_strings;  /* [struct string_list] */
 extern const struct config_type config_type_labels;   /* [struct string_list] label globs, lower-cased */

@@ -55,6 +55,49 @@ def test_print_shows_what_is_in_force(lab):
     assert named.key.secret not in output
 
 
+def test_what_cannot_be_meant_is_told(lab):
+    """By the check; what may be meant after all is taken, and told as well."""
+    for text, expected in (
+            ("listen-addr: '[::1]'\n", ':1:14: listen-addr: "[::1]": an address stands without brackets here: "::1"'),
+            ("zones: {a b.test: {}}\n", ":1:9: zones.a b.test: letters, digits, hyphens and underscores are wanted"),
+            ("zones: {d.example: {reverse-zones: [256.in-addr.arpa]}}\n", '"256" is no octet (0 to 255) of an address')):
+        status, _, errors = lab.nsregd(config=text).run("--check-config")
+        assert status == 1 and expected in errors, errors
+
+    named = lab.named(ZONE)
+    key = os.path.join(lab.subdirectory("key"), "tsig.key")
+    upstream = named.upstream(ZONE)
+    with open(key, "w", encoding="ascii") as out:
+        out.write(f'key "k" {{ algorithm hmac-sha256; secret "{upstream.pop("tsig-secret")}"; }};\n')
+    os.chmod(key, 0o644)
+    for word in ("tsig-name", "tsig-algorithm"):
+        upstream.pop(word)
+    registrar = lab.nsregd({ZONE: {"allowed-nets": ["192.168.0.1/24"],
+                                   "upstreams": [{**upstream, "tsig-key-file": key,
+                                                  "reverse-zones": ["192.168.in-addr.arpa"]}]}})
+    status, _, errors = registrar.run("--check-config")
+    assert status == 0 and f"{key} is a secret that everybody can read" in errors, errors
+    assert "an address inside a network; 192.168.0.0/24 is taken" in errors
+    assert "192.168.0.0/16 is that of 168.192.in-addr.arpa." in errors
+
+
+def test_what_the_client_cannot_mean_is_told(lab):
+    client = lab.nsregc(config="interfaces: ['[a-']\n")
+    status, _, errors = client.run("--print")
+    assert status == 1 and ':1:14: interfaces[0]: "[a-": a pattern with a bracket that is not closed' in errors
+    client = lab.nsregc(config="exclude-subnets: [192.168.0.1/24]\n")
+    status, output, errors = client.run("--print")
+    assert status == 0 and '"192.168.0.0/24"' in output and "192.168.0.0/24 is taken" in errors
+
+
+def test_a_masked_drop_in_is_none(lab):
+    registrar = lab.nsregd({ZONE: {}})
+    os.mkdir(f"{registrar.config_path}.d")
+    os.symlink("/dev/null", f"{registrar.config_path}.d/10-masked.yaml")
+    status, _, errors = registrar.run("--check-config")
+    assert status == 0 and not errors, errors
+
+
 @pytest.mark.parametrize("option", ("--nonsense", "extra"))
 def test_usage(lab, option):
     status, _, errors = lab.nsregd({ZONE: {}}).run(option)
