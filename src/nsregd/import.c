@@ -7,64 +7,129 @@
 #include "nsregd/context.h"
 #include "nsregd/import.h"
 #include "nsregd/message-ids.h"
+#include "nsregd/service-user.h"
 #include "nsregd/zones.h"
 #include "store/keydb.h"
+#include "util/escape.h"
 #include "util/file.h"
 #include "util/log.h"
+
+/* Of one kind, in the journal; what is beyond is counted only. */
+#define TOLD_MAX 10
 
 struct import {
         struct waiter waiter;
         int error; /* of storing */
+        const char *path;
         struct registry_zone *zone;
         struct store *store;
         struct store_import *stored;
+        struct dns_name taken_name; /* the last one: other spellings of it follow */
+        struct dns_key taken_key;
         unsigned n_taken;
         unsigned n_owned; /* claimed already */
-        unsigned n_left;  /* expired, or no name of the zone */
+        unsigned n_expired;
+        unsigned n_unusable;
+        unsigned n_spellings;
 };
 
-static int import_entry(void *userdata, const struct dns_name *name, const struct dns_key *key,
-                        usec_t expiry_usec)
+static void tell_unusable(struct import *import, const char *spelled, const char *why)
 {
-        struct import *import = userdata;
-        _cleanup_(name_state_freep) struct name_state *state = NULL;
-        usec_t real_usec = now_usec(CLOCK_REALTIME), left_usec = usec_sub(expiry_usec, real_usec);
-        const struct name_entry *entry = registry_find(import->zone, name);
-        char label[DNS_LABEL_MAX + 1];
-        struct effects effects;
-        const uint8_t *octets;
-        struct dns_name parent;
-        size_t length = dns_name_first_label(name, &octets);
-        int r;
+        char escaped[128];
 
-        if (entry && entry->state->claimed) {
-                import->n_owned++;
-                return 0;
-        }
-        if (left_usec == 0 || !dns_label_is_ldh(octets, length) || dns_name_parent(name, &parent) < 0 ||
-            !dns_name_equal(&parent, &import->zone->policy->zone)) {
-                import->n_left++;
-                return 0;
-        }
-        dns_name_copy_label(name, label);
+        if (import->n_unusable++ < TOLD_MAX)
+                log_warning("%s: the entry of \"%s\" cannot be used: %s.", import->path,
+                            escape_string(escaped, sizeof(escaped), spelled), why);
+}
 
-        state = name_state_copy(entry ? entry->state : NULL);
-        if (!state || name_state_set_key(state, key) < 0)
-                return -ENOMEM;
+/* The original told names by case, so that what belonged to one key could be claimed with another. */
+static void tell_spelling(struct import *import, const struct keydb_entry *entry)
+{
+        char escaped[128], name[DNS_NAME_FORMAT_MAX];
+
+        if (dns_key_same(&entry->key, &import->taken_key))
+                return;
+        if (import->n_spellings++ < TOLD_MAX)
+                log_warning("%s: \"%s\" is another spelling of %s, with another key, which was not taken.",
+                            import->path, escape_string(escaped, sizeof(escaped), entry->spelled),
+                            dns_name_format(&entry->name, name));
+}
+
+static struct name_state *state_for(const struct import *import, const struct keydb_entry *entry,
+                                    const struct name_state *before, usec_t real_usec)
+{
+        struct name_state *state = name_state_copy(before);
+        usec_t left_usec = usec_sub(entry->expiry_usec, real_usec);
+
+        if (!state || name_state_set_key(state, &entry->key) < 0)
+                return name_state_free(state);
         state->claimed = true;
         state->claimed_usec = state->seen_usec = real_usec;
         state->key_lease_sec = (uint32_t) MIN(left_usec / USEC_PER_SEC + 1,
                                               (usec_t) import->zone->policy->max_key_ttl_sec);
         state->key_end_usec = store_lease_now(import->store) + state->key_lease_sec * USEC_PER_SEC;
+        return state;
+}
+
+static int take_entry(struct import *import, const struct keydb_entry *entry, const struct name_state *before,
+                      usec_t real_usec)
+{
+        struct name_state *state = state_for(import, entry, before, real_usec);
+        char label[DNS_LABEL_MAX + 1];
+        struct effects effects;
+        int r;
+
+        if (!state)
+                return -ENOMEM;
+        dns_name_copy_label(&entry->name, label);
         r = store_import_add(import->stored, label, state);
         if (r >= 0)
                 r = registry_install(import->zone, label, state, &effects, NULL);
-        if (r < 0)
+        if (r < 0) {
+                name_state_free(state);
                 return r;
-        state = NULL;
+        }
         free(effects.ptrs);
+        import->taken_name = entry->name;
+        import->taken_key = entry->key;
         import->n_taken++;
         return 0;
+}
+
+static bool is_of_zone(const struct import *import, const struct dns_name *name)
+{
+        const uint8_t *octets;
+        size_t length = dns_name_first_label(name, &octets);
+        struct dns_name parent;
+
+        return dns_label_is_ldh(octets, length) && dns_name_parent(name, &parent) >= 0 &&
+               dns_name_equal(&parent, &import->zone->policy->zone);
+}
+
+static int on_entry(void *userdata, const struct keydb_entry *entry)
+{
+        struct import *import = userdata;
+        usec_t real_usec = now_usec(CLOCK_REALTIME);
+        const struct name_entry *known;
+
+        if (entry->why || !is_of_zone(import, &entry->name)) {
+                tell_unusable(import, entry->spelled, entry->why ?: "no name of this zone");
+                return 0;
+        }
+        if (entry->expiry_usec <= real_usec) {
+                import->n_expired++;
+                return 0;
+        }
+        if (dns_name_equal(&entry->name, &import->taken_name)) {
+                tell_spelling(import, entry);
+                return 0;
+        }
+        known = registry_find(import->zone, &entry->name);
+        if (known && known->state->claimed) {
+                import->n_owned++;
+                return 0;
+        }
+        return take_entry(import, entry, known ? known->state : NULL, real_usec);
 }
 
 static void on_stored(struct waiter *waiter, int error)
@@ -85,26 +150,40 @@ static int import_store(struct import *import)
         return r < 0 ? r : import->error;
 }
 
-static int import_file(struct import *import, const char *path)
+static int import_text(struct import *import, const char *text, size_t size)
 {
-        _cleanup_free_ char *why = NULL;
         int r;
 
         import->stored = store_import_new(import->store, &import->zone->policy->zone);
         if (!import->stored)
                 return log_oom();
-        r = keydb_read(path, import_entry, import, &why);
+        r = keydb_parse(text, size, on_entry, import);
         if (r >= 0)
                 r = import_store(import);
         import->stored = store_import_free(import->stored);
         if (r < 0) {
-                log_error("Cannot import %s: %s. Nothing of it was taken.", path, why ?: strerror(-r));
+                log_error("Cannot import %s: %s. Nothing of it was taken.", import->path,
+                          r == -EBADMSG ? "it is no JSON object" : strerror(-r));
                 return r;
         }
         log_event(LOG_NOTICE, MESSAGE_STATE_IMPORTED, NULL,
-                  "Imported %s: %u names taken over, %u claimed already, %u expired or unusable.", path,
-                  import->n_taken, import->n_owned, import->n_left);
+                  "Imported %s: %u names taken over, %u claimed already, %u expired, %u unusable, %u other "
+                  "spellings.",
+                  import->path, import->n_taken, import->n_owned, import->n_expired, import->n_unusable,
+                  import->n_spellings);
         return 0;
+}
+
+static int import_file(struct import *import)
+{
+        _cleanup_free_ char *text = NULL;
+        size_t size;
+        int r = keydb_read(import->path, &text, &size);
+
+        if (r >= 0)
+                return import_text(import, text, size);
+        log_error("Cannot import %s: %s. Nothing of it was taken.", import->path, strerror(-r));
+        return r;
 }
 
 struct imported {
@@ -155,8 +234,9 @@ static int import_zone(struct registry_zone *zone, struct store *store, const ch
 
         if (asprintf(&path, "%s/%skeydb", directory, dns_name_format(&zone->policy->zone, zone_text)) < 0)
                 return -ENOMEM;
+        import.path = path;
         if (access(path, F_OK) == 0)
-                return import_file(&import, path);
+                return import_file(&import);
         return import_mark(zone, store);
 }
 
@@ -237,8 +317,40 @@ static int finish(struct store *store)
         return r;
 }
 
+/* A key file, read before the data directory's user is taken on: it may be root's. */
+struct key_file {
+        const char *path;
+        char *text;
+        size_t size;
+};
+
+static void key_files_free(struct key_file *files, int n_files)
+{
+        for (int i = 0; files && i < n_files; i++)
+                free(files[i].text);
+        free(files);
+}
+
+static struct key_file *key_files_read(char **paths, int n_files)
+{
+        struct key_file *files = calloc((size_t) n_files, sizeof(*files));
+        int r = files ? 0 : -ENOMEM, failed = 0;
+
+        for (int i = 0; files && i < n_files; i++) {
+                files[i].path = paths[i];
+                r = keydb_read(paths[i], &files[i].text, &files[i].size);
+                if (r < 0)
+                        log_error("Cannot import %s: %s. Nothing was taken.", paths[i], strerror(-r));
+                failed = r < 0 ? r : failed;
+        }
+        if (files && failed >= 0)
+                return files;
+        key_files_free(files, n_files);
+        return NULL;
+}
+
 static int import_into(const struct nsregd_config *config, struct registry *registry, struct store *store,
-                       char **files, int n_files)
+                       const struct key_file *files, int n_files)
 {
         static const struct store_loader loader = { .name = load_name };
         _cleanup_free_ char *why = NULL;
@@ -252,32 +364,52 @@ static int import_into(const struct nsregd_config *config, struct registry *regi
                 return r;
         }
         for (int i = 0; i < n_files; i++) {
-                struct import import = { .store = store };
+                struct import import = { .store = store, .path = files[i].path };
 
-                import.zone = zone_of_file(registry, files[i]);
+                import.zone = zone_of_file(registry, files[i].path);
                 if (!import.zone) {
                         log_error(
                                 "%s: there is no zone configured that this file could belong to; it must be "
                                 "named <zone>.keydb.",
-                                files[i]);
+                                files[i].path);
                         failed = -ENOENT;
                         continue;
                 }
-                r = import_file(&import, files[i]);
+                r = import_text(&import, files[i].text, files[i].size);
                 if (r < 0)
                         failed = r;
         }
         return failed ?: finish(store);
 }
 
-int import_keydbs(const char *config_path, char **files, int n_files)
+static int import_files(const struct nsregd_config *config, struct registry *registry,
+                        const struct key_file *files, int n_files)
+{
+        _cleanup_free_ char *why = NULL;
+        struct store *store = NULL;
+        sd_event *event = NULL;
+        int r = sd_event_new(&event);
+
+        if (r < 0)
+                return log_oom();
+        r = store_open(event, config->data_dir, getenv("RUNTIME_DIRECTORY"), &store, &why);
+        if (r < 0) {
+                log_error("Cannot open the database in %s: %s.%s", config->data_dir, why ?: strerror(-r),
+                          r == -EBUSY ? " Stop nsregd first." : "");
+                service_user_explain(config->data_dir);
+        } else
+                r = import_into(config, registry, store, files, n_files);
+        store_free(store);
+        sd_event_unref(event);
+        return r;
+}
+
+int import_keydbs(const char *config_path, char **paths, int n_files)
 {
         _cleanup_(nsregd_config_freep) struct nsregd_config *config = NULL;
         _cleanup_(registry_freep) struct registry *registry = registry_new();
         struct config_error error = CONFIG_ERROR_INIT;
-        struct store *store = NULL;
-        _cleanup_free_ char *why = NULL;
-        sd_event *event = NULL;
+        struct key_file *files;
         int r;
 
         r = nsregd_config_load(config_path, &config, &error);
@@ -289,18 +421,16 @@ int import_keydbs(const char *config_path, char **files, int n_files)
         for (size_t i = 0; registry && i < config->n_zones; i++)
                 if (!registry_add_zone(registry, &config->zones[i].policy))
                         return log_oom();
-        r = sd_event_new(&event);
-        if (!registry || r < 0)
+        if (!registry)
                 return log_oom();
-        r = directory_ensure(config->data_dir, 0700);
-        if (r >= 0)
-                r = store_open(event, config->data_dir, getenv("RUNTIME_DIRECTORY"), &store, &why);
+        files = key_files_read(paths, n_files);
+        if (!files)
+                return -EIO;
+        r = service_user_enter(config->data_dir, !config_path);
         if (r < 0)
-                log_error("Cannot open the database in %s: %s.%s", config->data_dir, why ?: strerror(-r),
-                          r == -EBUSY ? " Stop nsregd first." : "");
+                log_error("Cannot use %s: %s.", config->data_dir, strerror(-r));
         else
-                r = import_into(config, registry, store, files, n_files);
-        store_free(store);
-        sd_event_unref(event);
+                r = import_files(config, registry, files, n_files);
+        key_files_free(files, n_files);
         return r;
 }

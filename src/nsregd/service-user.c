@@ -2,12 +2,15 @@
 
 #include "nsregd/service-user.h"
 
+#include <dirent.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include "util/file.h"
 #include "util/log.h"
 
 #define SERVICE_USER "nsregd"
@@ -125,7 +128,7 @@ static bool can_be_loaded(void)
         return r >= 0 && config->found;
 }
 
-/* In a child, since it is for good. */
+/* For good. */
 static int become(const struct passwd *user)
 {
         if (initgroups(user->pw_name, user->pw_gid) < 0 ||
@@ -168,4 +171,57 @@ int service_user_check(const struct nsregd_config *config)
         }
         r = paths_collect(config, &paths);
         return r < 0 ? r : check_as(user, &paths);
+}
+
+/* By root, for the service's own configuration: as the service manager would make it. */
+static int make_directory(const char *path, bool of_service)
+{
+        const struct passwd *user = of_service ? getpwnam(SERVICE_USER) : NULL;
+        int r = directory_ensure(path, 0700);
+
+        if (r >= 0 && user && chown(path, user->pw_uid, user->pw_gid) < 0)
+                return -errno;
+        return r;
+}
+
+int service_user_enter(const char *directory, bool of_service)
+{
+        struct stat st;
+        int r = 0;
+
+        if (access(directory, F_OK) < 0)
+                r = make_directory(directory, of_service && geteuid() == 0);
+        if (r < 0)
+                return r;
+        if (stat(directory, &st) < 0)
+                return -errno;
+        if (geteuid() != 0 || st.st_uid == 0)
+                return 0;
+        if (setgroups(0, NULL) < 0 || setresgid(st.st_gid, st.st_gid, st.st_gid) < 0 ||
+            setresuid(st.st_uid, st.st_uid, st.st_uid) < 0)
+                return -errno;
+        return 0;
+}
+
+static bool has_closed_file(const char *path)
+{
+        DIR *directory = opendir(path);
+        const struct dirent *entry;
+        bool closed = false;
+
+        while (directory && !closed && (entry = readdir(directory)))
+                closed = faccessat(dirfd(directory), entry->d_name, R_OK | W_OK, AT_EACCESS) < 0 &&
+                         errno == EACCES;
+        if (directory)
+                closedir(directory);
+        return closed;
+}
+
+void service_user_explain(const char *directory)
+{
+        const struct passwd *user = getpwuid(geteuid());
+
+        if (user && has_closed_file(directory))
+                log_error("%s belongs to %s, who cannot use all that is in it. Type: chown -R %s: %s",
+                          directory, user->pw_name, user->pw_name, directory);
 }

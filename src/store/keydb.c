@@ -2,18 +2,20 @@
 
 #include <openssl/evp.h>
 #include <sqlite3.h>
-#include <stdio.h>
 
 #include "store/keydb.h"
-#include "util/escape.h"
 #include "util/file.h"
+#include "util/macro.h"
 
 #define KEYDB_SIZE_MAX (64U << 20)
 
+static const char type_text[] = "SELECT CASE WHEN json_valid(?1) THEN json_type(?1) END";
+
 static const char entries_text[] =
         "SELECT key, value ->> '$.Flags', value ->> '$.Protocol', value ->> '$.Algorithm',"
-        " value ->> '$.PublicKey', CAST(strftime('%s', value ->> '$.Expiry') AS INTEGER)"
-        " FROM json_each(?1)";
+        " value ->> '$.PublicKey', CAST(strftime('%s', value ->> '$.Expiry') AS INTEGER) AS expiry"
+        " FROM (SELECT key, CASE type WHEN 'object' THEN value END AS value FROM json_each(?1))"
+        " ORDER BY rtrim(lower(key), '.'), key = lower(key) DESC, expiry, key";
 
 static int decode_base64(const char *text, struct dns_key *key)
 {
@@ -34,68 +36,89 @@ static int decode_base64(const char *text, struct dns_key *key)
         return 0;
 }
 
-static int read_entry(sqlite3_stmt *statement, keydb_entry entry, void *userdata, char **why)
+/* A number of that many bits; -EBADMSG: it is none. */
+static int read_number(sqlite3_stmt *statement, int column, int64_t max, int64_t *ret)
 {
-        const char *name_text = (const char *) sqlite3_column_text(statement, 0);
-        const char *public_key = (const char *) sqlite3_column_text(statement, 4);
-        struct dns_key key = {
-                .flags = (uint16_t) sqlite3_column_int(statement, 1),
-                .protocol = (uint8_t) sqlite3_column_int(statement, 2),
-                .algorithm = (uint8_t) sqlite3_column_int(statement, 3),
-        };
-        int64_t expiry = sqlite3_column_int64(statement, 5);
-        char escaped[128];
-        struct dns_name name;
+        int64_t value = sqlite3_column_int64(statement, column);
 
-        if (!name_text || dns_name_parse(name_text, &name) < 0 || !public_key ||
-            decode_base64(public_key, &key) < 0 || dns_key_check(&key, NULL) < 0 ||
-            sqlite3_column_type(statement, 5) == SQLITE_NULL || expiry < 0) {
-                if (asprintf(why, "the entry of \"%s\" makes no sense",
-                             escape_string(escaped, sizeof(escaped), name_text ?: "")) < 0)
-                        *why = NULL;
+        if (sqlite3_column_type(statement, column) != SQLITE_INTEGER || value < 0 || value > max)
                 return -EBADMSG;
-        }
-        return entry ? entry(userdata, &name, &key, (usec_t) expiry * USEC_PER_SEC) : 0;
+        *ret = value;
+        return 0;
 }
 
-static int read_entries(sqlite3_stmt *statement, keydb_entry entry, void *userdata, char **why)
+/* The reason why an entry is unusable, or NULL. */
+static const char *read_entry(sqlite3_stmt *statement, struct keydb_entry *entry)
+{
+        const char *public_key = (const char *) sqlite3_column_text(statement, 4);
+        int64_t flags, protocol, algorithm, expiry;
+        const char *why = NULL;
+
+        if (dns_name_parse(entry->spelled, &entry->name) < 0)
+                return "no domain name";
+        if (read_number(statement, 1, UINT16_MAX, &flags) < 0 ||
+            read_number(statement, 2, UINT8_MAX, &protocol) < 0 ||
+            read_number(statement, 3, UINT8_MAX, &algorithm) < 0 || !public_key)
+                return "no key in it";
+        if (read_number(statement, 5, INT64_MAX / (int64_t) USEC_PER_SEC, &expiry) < 0)
+                return "no time of expiry in it";
+        entry->key.flags = (uint16_t) flags;
+        entry->key.protocol = (uint8_t) protocol;
+        entry->key.algorithm = (uint8_t) algorithm;
+        entry->expiry_usec = (usec_t) expiry * USEC_PER_SEC;
+        if (decode_base64(public_key, &entry->key) < 0)
+                return "its key is no base64";
+        return dns_key_check(&entry->key, &why) < 0 ? why ?: "a key that cannot be used" : NULL;
+}
+
+static int tell_entries(sqlite3_stmt *statement, keydb_told told, void *userdata)
 {
         int code, r = 0;
 
-        while (r >= 0 && (code = sqlite3_step(statement)) == SQLITE_ROW)
-                r = read_entry(statement, entry, userdata, why);
-        if (r >= 0 && code != SQLITE_DONE) {
-                *why = strdup("it is no JSON object");
-                r = -EBADMSG;
+        while (r >= 0 && (code = sqlite3_step(statement)) == SQLITE_ROW) {
+                struct keydb_entry entry = { .spelled = (const char *) sqlite3_column_text(statement, 0) };
+
+                if (!entry.spelled)
+                        return -ENOMEM;
+                entry.why = read_entry(statement, &entry);
+                r = told(userdata, &entry);
         }
-        sqlite3_reset(statement);
-        return r;
+        return r < 0 ? r : code == SQLITE_DONE ? 0 : -ENOMEM;
 }
 
-int keydb_read(const char *path, keydb_entry entry, void *userdata, char **why)
+static int prepare(sqlite3 *handle, const char *sql, const char *text, size_t size, sqlite3_stmt **ret)
 {
-        _cleanup_free_ char *text = NULL;
-        sqlite3_stmt *statement = NULL;
-        sqlite3 *handle = NULL;
-        size_t size;
-        int r;
+        if (sqlite3_prepare_v2(handle, sql, -1, ret, NULL) != SQLITE_OK ||
+            sqlite3_bind_text(*ret, 1, text, (int) size, SQLITE_STATIC) != SQLITE_OK)
+                return -ENOMEM;
+        return 0;
+}
 
-        *why = NULL;
-        r = file_read(path, KEYDB_SIZE_MAX, &text, &size);
-        if (r < 0)
-                return r;
-        r = -ENOMEM;
-        if (sqlite3_open_v2(":memory:", &handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) !=
-                    SQLITE_OK ||
-            sqlite3_prepare_v2(handle, entries_text, -1, &statement, NULL) != SQLITE_OK ||
-            sqlite3_bind_text(statement, 1, text, (int) size, SQLITE_STATIC) != SQLITE_OK)
-                goto finish;
-        /* Once without telling: all or nothing. */
-        r = read_entries(statement, NULL, NULL, why);
+int keydb_read(const char *path, char **ret, size_t *ret_size)
+{
+        return file_read(path, KEYDB_SIZE_MAX, ret, ret_size);
+}
+
+int keydb_parse(const char *text, size_t size, keydb_told told, void *userdata)
+{
+        sqlite3_stmt *type = NULL, *entries = NULL;
+        sqlite3 *handle = NULL;
+        const char *found;
+        int r = -ENOMEM;
+
+        if (sqlite3_open_v2(":memory:", &handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) ==
+            SQLITE_OK)
+                r = prepare(handle, type_text, text, size, &type);
+        if (r >= 0 && sqlite3_step(type) == SQLITE_ROW) {
+                found = (const char *) sqlite3_column_text(type, 0);
+                r = found && streq(found, "object") ? prepare(handle, entries_text, text, size, &entries)
+                                                    : -EBADMSG;
+        } else if (r >= 0)
+                r = -ENOMEM;
         if (r >= 0)
-                r = read_entries(statement, entry, userdata, why);
-finish:
-        sqlite3_finalize(statement);
+                r = tell_entries(entries, told, userdata);
+        sqlite3_finalize(type);
+        sqlite3_finalize(entries);
         sqlite3_close(handle);
         return r;
 }
