@@ -287,30 +287,50 @@ static void reset(struct dns_message *message, const uint8_t *wire, size_t size)
         message->opt = message->sig0 = message->tsig = -1;
 }
 
+static void read_header(struct dns_message *message)
+{
+        message->id = load_u16(message->wire);
+        message->flags = load_u16(message->wire + 2);
+        for (enum dns_section s = DNS_SECTION_QUESTION; s < _DNS_SECTIONS; s++)
+                message->counts[s] = load_u16(message->wire + 4 + (size_t) 2 * s);
+}
+
+unsigned dns_message_count_rrs(const struct dns_message *message)
+{
+        unsigned n = 0;
+
+        for (enum dns_section s = DNS_SECTION_ANSWER; s < _DNS_SECTIONS; s++)
+                n += message->counts[s];
+        return n;
+}
+
+void dns_message_peek(const uint8_t *wire, size_t size, struct dns_message *ret)
+{
+        size_t position = DNS_HEADER_SIZE;
+
+        reset(ret, wire, size);
+        if (size < DNS_HEADER_SIZE)
+                return;
+        read_header(ret);
+        /* What of the questions cannot be read is not there, for whoever repeats the first. */
+        (void) walk_questions(ret, &position);
+}
+
 static int walk(const struct dns_walk_limits *limits, struct dns_message *message, const char **why)
 {
         size_t max_bytes = limits ? MIN(limits->message_bytes, (size_t) DNS_MESSAGE_MAX) : DNS_MESSAGE_MAX;
         unsigned max_rrs = limits ? MIN(limits->rrs, (unsigned) DNS_MESSAGE_RRS_MAX) : DNS_MESSAGE_RRS_MAX;
-        unsigned n_rrs = 0;
 
         if (message->size < DNS_HEADER_SIZE) {
                 *why = "shorter than a header";
                 return -EBADMSG;
         }
-
-        message->id = load_u16(message->wire);
-        message->flags = load_u16(message->wire + 2);
-        for (enum dns_section s = DNS_SECTION_QUESTION; s < _DNS_SECTIONS; s++) {
-                message->counts[s] = load_u16(message->wire + 4 + (size_t) 2 * s);
-                if (s != DNS_SECTION_QUESTION)
-                        n_rrs += message->counts[s];
-        }
-
+        read_header(message);
         if (message->size > max_bytes) {
                 *why = "message is too large";
                 return -E2BIG;
         }
-        if (n_rrs > max_rrs) {
+        if (dns_message_count_rrs(message) > max_rrs) {
                 *why = "too many records";
                 return -E2BIG;
         }

@@ -70,6 +70,13 @@ struct dns_walk_limits {
 int dns_message_walk(const uint8_t *wire, size_t size, const struct dns_walk_limits *limits,
                      struct dns_message *ret, const char **why);
 
+/* For an answer to a message that is not read any further, of which only the beginning may be there: header
+ * and first question, as far as they are. */
+void dns_message_peek(const uint8_t *wire, size_t size, struct dns_message *ret);
+
+/* As the header counts them, OPT and SIG included. */
+unsigned dns_message_count_rrs(const struct dns_message *message);
+
 static inline unsigned dns_message_opcode(const struct dns_message *message)
 {
         return (message->flags >> 11) & 0xf;

@@ -7,6 +7,7 @@
 #include <sys/eventfd.h>
 #include <sys/queue.h>
 
+#include "net/frame-input.h"
 #include "net/frame-queue.h"
 #include "net/source-count.h"
 #include "net/stream-slots.h"
@@ -16,7 +17,6 @@
 #define EVENTS_PER_TURN   64
 #define TURN_USEC         (5 * USEC_PER_MSEC)
 #define LISTENERS_MAX     64
-#define FRAME_SIZE        2
 #define ACCEPT_PAUSE_USEC (200 * USEC_PER_MSEC)
 #define TIMER_ACCURACY    USEC_PER_MSEC
 #define WAKE_EVENT        UINT64_MAX
@@ -33,11 +33,7 @@ struct connection {
         usec_t useful_usec; /* last verified message, else when it was accepted */
         usec_t idle_since_usec;
 
-        uint8_t *in; /* allocated while octets are in it */
-        size_t in_size;
-        size_t in_have;
-        usec_t in_started_usec; /* of the message that is incomplete */
-
+        struct frame_input in;
         struct frame_queue out;
 
         uint32_t in_flight;
@@ -98,12 +94,9 @@ static bool connection_stalled(const struct stream_set *set, const struct connec
                out_pending(connection) >= set->limits.unread_output;
 }
 
-static bool in_complete(const struct connection *connection)
+static bool in_complete(const struct stream_set *set, const struct connection *connection)
 {
-        if (connection->in_have < FRAME_SIZE)
-                return false;
-        size_t length = (size_t) connection->in[0] << 8 | connection->in[1];
-        return connection->in_have >= FRAME_SIZE + length;
+        return frame_input_complete(&connection->in, set->limits.message_bytes);
 }
 
 static struct connection *find(const struct stream_set *set, struct stream_id id)
@@ -188,7 +181,7 @@ static void connection_close(struct stream_set *set, struct connection *connecti
         heap_remove(&set->deadlines, &connection->deadline);
         source_count_remove(&set->sources, connection->source);
         close(connection->fd);
-        free(connection->in);
+        frame_input_clear(&connection->in);
         frame_queue_clear(&connection->out);
 
         slots_remove(&set->slots, connection->index);
@@ -206,10 +199,10 @@ static usec_t connection_deadline(const struct stream_set *set, const struct con
 
         if (out_pending(connection) > 0)
                 deadline = usec_add(connection->out.since_usec, set->limits.message_timeout_usec);
-        if (connection->in_have > 0 && !connection->eof && !connection_stalled(set, connection))
+        if (frame_input_busy(&connection->in) && !connection->eof && !connection_stalled(set, connection))
                 deadline = MIN(deadline,
-                               usec_add(connection->in_started_usec, set->limits.message_timeout_usec));
-        if (connection->in_have == 0 && connection->in_flight == 0 && out_pending(connection) == 0)
+                               usec_add(connection->in.since_usec, set->limits.message_timeout_usec));
+        if (!frame_input_busy(&connection->in) && connection->in_flight == 0 && out_pending(connection) == 0)
                 deadline = usec_add(connection->idle_since_usec, set->limits.idle_timeout_usec);
         return deadline;
 }
@@ -237,17 +230,15 @@ static void connection_settle(struct stream_set *set, struct connection *connect
                 return;
         }
 
-        if ((connection->eof && !in_complete(connection)) || set->draining) {
-                free(connection->in);
-                connection->in = NULL;
-                connection->in_have = connection->in_size = 0;
+        if ((connection->eof && !in_complete(set, connection)) || set->draining) {
+                frame_input_clear(&connection->in);
                 if (connection->in_flight == 0 && out_pending(connection) == 0) {
                         connection_close(set, connection);
                         return;
                 }
         }
 
-        if (!stalled && in_complete(connection))
+        if (!stalled && in_complete(set, connection))
                 queue_resume(set, connection);
         if (!stalled && !connection->eof && !set->draining)
                 events |= EPOLLIN;
@@ -258,7 +249,7 @@ static void connection_settle(struct stream_set *set, struct connection *connect
 
                 /* Reading starts again: the time in which we did not look is not the peer's. */
                 if ((events & EPOLLIN) && !(connection->events & EPOLLIN))
-                        connection->in_started_usec = now_usec(CLOCK_MONOTONIC);
+                        connection->in.since_usec = now_usec(CLOCK_MONOTONIC);
                 if (epoll_ctl(set->epoll_fd, EPOLL_CTL_MOD, connection->fd, &event) < 0) {
                         connection_close(set, connection);
                         return;
@@ -291,34 +282,42 @@ static bool turn_is_over(const struct stream_set *set)
         return now_usec(CLOCK_MONOTONIC) - set->turn_started_usec >= TURN_USEC;
 }
 
+/* As stream_set_ops.on_message(). */
+static int connection_tell(struct stream_set *set, struct connection *connection, enum frame_kind kind,
+                           const struct frame *frame)
+{
+        struct stream_id id = connection_id(set, connection);
+
+        if (kind == FRAME_WHOLE)
+                return set->ops->on_message(set->userdata, id, frame->octets, frame->length,
+                                            &connection->peer);
+        log_debug("stream: message of %zu octets", frame->length);
+        if (kind == FRAME_EMPTY || !set->ops->on_overlong)
+                return -EBADMSG;
+        return set->ops->on_overlong(set->userdata, id, frame->octets, frame->size, frame->length,
+                                     &connection->peer);
+}
+
 /* Hands on the complete messages that are there. Stops where a bound of the connection or the turn's end
  * says so; what is left stays in the buffer. */
 static void connection_process(struct stream_set *set, struct connection *connection)
 {
-        struct stream_id id = connection_id(set, connection);
-        size_t position = 0;
+        enum frame_kind kind;
+        struct frame frame;
+        bool first = true;
 
         connection->processing = true;
-        while (!connection->doomed && !set->draining && !connection_stalled(set, connection) &&
-               connection->in_have - position >= FRAME_SIZE) {
-                const uint8_t *frame = connection->in + position;
-                size_t length = (size_t) frame[0] << 8 | frame[1];
-
-                if (length == 0 || length > set->limits.message_bytes) {
-                        log_debug("stream: message of %zu octets, closing", length);
-                        connection->doomed = true;
+        while (!connection->doomed && !set->draining && !connection_stalled(set, connection)) {
+                kind = frame_input_next(&connection->in, set->limits.message_bytes, &frame);
+                if (kind == FRAME_NONE)
                         break;
-                }
-                if (connection->in_have - position < FRAME_SIZE + length)
-                        break;
-                if (position > 0 && turn_is_over(set)) {
+                if (!first && turn_is_over(set)) {
                         queue_resume(set, connection);
                         break;
                 }
 
                 connection->in_flight++;
-                int r = set->ops->on_message(set->userdata, id, frame + FRAME_SIZE, length,
-                                             &connection->peer);
+                int r = connection_tell(set, connection, kind, &frame);
                 if (r == STREAM_LATER) {
                         connection->in_flight--;
                         assert(connection->in_flight > 0);
@@ -328,61 +327,31 @@ static void connection_process(struct stream_set *set, struct connection *connec
                 set->statistics.messages++;
                 if (r < 0)
                         connection->doomed = true;
-                position += FRAME_SIZE + length;
+                frame_input_take(&connection->in, &frame);
+                first = false;
         }
         connection->processing = false;
 
-        if (position > 0) {
-                connection->in_have -= position;
-                memmove(connection->in, connection->in + position, connection->in_have);
-                connection->in_started_usec = connection->idle_since_usec = now_usec(CLOCK_MONOTONIC);
-        }
-        if (connection->in_have == 0) {
-                free(connection->in);
-                connection->in = NULL;
-                connection->in_size = 0;
-        }
+        if (frame_input_settle(&connection->in))
+                connection->idle_since_usec = now_usec(CLOCK_MONOTONIC);
         if (!connection->doomed)
                 connection_flush(connection);
         connection_settle(set, connection);
 }
 
-static int in_make_room(const struct stream_set *set, struct connection *connection)
-{
-        size_t size = FRAME_SIZE + (size_t) set->limits.message_bytes;
-
-        if (connection->in_size >= size)
-                return 0;
-        uint8_t *grown = realloc(connection->in, size);
-        if (!grown)
-                return -ENOMEM;
-        connection->in = grown;
-        connection->in_size = size;
-        return 0;
-}
-
 /* One read a turn: a connection that always has something to say waits for the others. */
 static void connection_read(struct stream_set *set, struct connection *connection)
 {
-        if (in_make_room(set, connection) < 0) {
+        ssize_t n = frame_input_read(&connection->in, connection->fd, set->limits.message_bytes);
+
+        if (n == -ENOMEM) {
                 connection_close(set, connection);
                 return;
         }
-
-        if (connection->in_have < connection->in_size) {
-                ssize_t n = recv(connection->fd, connection->in + connection->in_have,
-                                 connection->in_size - connection->in_have, MSG_DONTWAIT);
-
-                if (n < 0 && errno != EAGAIN && errno != EINTR)
-                        connection->doomed = true;
-                if (n == 0)
-                        connection->eof = true;
-                if (n > 0) {
-                        if (connection->in_have == 0)
-                                connection->in_started_usec = now_usec(CLOCK_MONOTONIC);
-                        connection->in_have += (size_t) n;
-                }
-        }
+        if (n < 0 && n != -EAGAIN && n != -EINTR)
+                connection->doomed = true;
+        if (n == 0)
+                connection->eof = true;
         connection_process(set, connection);
 }
 

@@ -27,7 +27,7 @@ struct stream_limits {
         uint32_t connections;            /* in all; one prefix takes at most half of them */
         uint32_t connections_per_source; /* a source is a /32 or /128; sums also at /64 and /56 (four times,
                                             eight times as many) */
-        uint32_t message_bytes;          /* a longer one closes the connection */
+        uint32_t message_bytes;          /* of a longer one no more is kept; on_overlong() tells the peer */
         uint32_t in_flight;     /* messages of one connection that wait for an answer; then we read no more */
         uint32_t unread_output; /* octets of answers a peer has not taken; then we read no more */
         usec_t message_timeout_usec;
@@ -62,6 +62,11 @@ struct stream_set_ops {
          * without an answer. May call anything of the set but its free. */
         int (*on_message)(void *userdata, struct stream_id id, const uint8_t *message, size_t size,
                           const struct net_peer *peer);
+        /* Of a message that is longer than message_bytes the first so many octets, to be answered likewise,
+         * but never STREAM_LATER; the rest of it is passed over as it comes, within the time of one message.
+         * NULL: the connection is closed. */
+        int (*on_overlong)(void *userdata, struct stream_id id, const uint8_t *start, size_t size,
+                           size_t length, const struct net_peer *peer);
         /* After stream_set_drain(): no connection is left. May be NULL. May free the set. */
         void (*on_drained)(void *userdata);
 };

@@ -132,12 +132,18 @@ static int on_message(void *userdata, struct stream_id id, const uint8_t *messag
         return receive_message(userdata, id, message, size, peer);
 }
 
+static int on_overlong(void *userdata, struct stream_id id, const uint8_t *start, size_t size, size_t length,
+                       const struct net_peer *peer)
+{
+        return receive_overlong(userdata, id, start, size, length, peer);
+}
+
 static void on_datagram(void *userdata, const struct udp_peer *peer, const uint8_t *message, size_t size)
 {
         receive_datagram(userdata, peer, message, size);
 }
 
-static const struct stream_set_ops stream_ops = { .on_message = on_message };
+static const struct stream_set_ops stream_ops = { .on_message = on_message, .on_overlong = on_overlong };
 static const struct udp_server_ops udp_ops = { .on_datagram = on_datagram };
 
 /* --- starting --- */

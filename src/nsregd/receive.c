@@ -20,18 +20,37 @@ static const struct dns_walk_limits *walk_limits(const struct context *context,
 
 /* What is refused at first sight. */
 static void reply_at_once(struct context *context, struct stream_id stream, const struct dns_message *message,
-                          const struct decision *decision, const struct net_peer *peer)
+                          const struct update *shown, const struct decision *decision,
+                          const struct net_peer *peer)
 {
         uint8_t buffer[DNS_UDP_MAX];
         ssize_t size;
 
+        context->statistics.requests++;
         announce_refused(context->announcer, NULL, &peer->remote, decision, false);
-        size = reply_refusal(message, NULL, decision, buffer, sizeof(buffer));
+        size = reply_refusal(message, shown, decision, buffer, sizeof(buffer));
         if (size > 0)
                 /* To a connection that is gone there is nothing to say. */
                 (void) stream_set_reply(context->streams, stream, buffer, (size_t) size);
         else
                 stream_set_done(context->streams, stream);
+}
+
+/* Too many records. What the answer looks like depends on them, so they are looked at all the same if there
+ * is room for them. */
+static void refuse_for_size(const struct context *context, struct dns_message *message, struct update *shown,
+                            struct decision *decision)
+{
+        unsigned n_rrs = dns_message_count_rrs(message);
+
+        if (dns_message_walk(message->wire, message->size, NULL, message, NULL) >= 0)
+                update_sketch(message, shown);
+        else
+                dns_message_peek(message->wire, message->size, message);
+        decide(decision, DNS_RCODE_FORMERR, DNS_EDE_NONE,
+               "the message has %u records, of which at most %u are taken (rrs-per-message); send less at a "
+               "time",
+               n_rrs, context->config->limits.rrs_per_message);
 }
 
 static int answer_query(struct context *context, struct stream_id stream, const struct dns_message *message,
@@ -52,13 +71,16 @@ int receive_message(struct context *context, struct stream_id stream, const uint
         struct dns_walk_limits limits;
         struct decision decision = {};
         const char *why = "malformed";
+        struct update shown = {};
         int r;
 
         r = dns_message_walk(bytes, size, walk_limits(context, &limits), &message, &why);
         /* Without a header, or with an answer, there is nobody to talk to. */
         if (size < DNS_HEADER_SIZE || (message.flags & DNS_FLAG_QR))
                 return -EBADMSG;
-        if (r < 0)
+        if (r == -E2BIG)
+                refuse_for_size(context, &message, &shown, &decision);
+        else if (r < 0)
                 decide(&decision, DNS_RCODE_FORMERR, DNS_EDE_NONE, "the message is malformed: %s", why);
         else if (dns_message_opcode(&message) == DNS_OPCODE_QUERY)
                 return answer_query(context, stream, &message, peer);
@@ -69,8 +91,27 @@ int receive_message(struct context *context, struct stream_id stream, const uint
                        "only QUERY and UPDATE are served");
         else
                 return request_begin(context, stream, &message, bytes, size, peer);
-        context->statistics.requests++;
-        reply_at_once(context, stream, &message, &decision, peer);
+        if (r >= 0)
+                update_sketch(&message, &shown);
+        reply_at_once(context, stream, &message, r == -EBADMSG ? NULL : &shown, &decision, peer);
+        return 0;
+}
+
+int receive_overlong(struct context *context, struct stream_id stream, const uint8_t *start, size_t size,
+                     size_t length, const struct net_peer *peer)
+{
+        static struct dns_message message;
+        struct decision decision = {};
+        struct update shown = {};
+
+        dns_message_peek(start, size, &message);
+        if (size < DNS_HEADER_SIZE || (message.flags & DNS_FLAG_QR))
+                return -EBADMSG;
+        decide(&decision, DNS_RCODE_FORMERR, DNS_EDE_NONE,
+               "the message has %zu octets, of which at most %u are taken (message-bytes); send less at a "
+               "time",
+               length, context->config->limits.message_bytes);
+        reply_at_once(context, stream, &message, &shown, &decision, peer);
         return 0;
 }
 

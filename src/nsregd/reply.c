@@ -18,11 +18,12 @@ static void begin(struct dns_builder *builder, const struct dns_message *request
                                      request->question_class);
 }
 
-static void write_text(struct dns_builder *builder, const struct dns_name *owner, const char *text)
+static void write_text(struct dns_builder *builder, const struct dns_name *owner, uint16_t class,
+                       const char *text)
 {
         size_t length = MIN(strlen(text), 255U);
 
-        dns_builder_rr_begin(builder, DNS_SECTION_ADDITIONAL, owner, DNS_TYPE_TXT, DNS_CLASS_ANY, 0);
+        dns_builder_rr_begin(builder, DNS_SECTION_ADDITIONAL, owner, DNS_TYPE_TXT, class, 0);
         wire_write_u8(&builder->writer, (uint8_t) length);
         wire_write_bytes(&builder->writer, text, length);
         dns_builder_rr_end(builder);
@@ -41,9 +42,12 @@ ssize_t reply_refusal(const struct dns_message *request, const struct update *up
         if ((!edns || !edns->present) && request->opt >= 0 && dns_edns_parse(request, &parsed) >= 0)
                 edns = &parsed;
         begin(&builder, request, decision->rcode, buffer, size);
+        /* To whom it is not known, in the one form that everybody can read: of class ANY, only the original's
+         * client takes a record with data. Who sends what cannot be read at all is the original's, or
+         * nobody's. */
         if (dialect ? dialect->refuses_by_txt : !edns || !edns->present)
                 write_text(&builder, update && update->name.length > 0 ? &update->name : &root,
-                           decision->text);
+                           update && !dialect ? DNS_CLASS_IN : DNS_CLASS_ANY, decision->text);
         if (edns && edns->present) {
                 answer.udp_size = DNS_UDP_MAX;
                 answer.ede_code = decision->ede == DNS_EDE_NONE ? DNS_EDE_OTHER : decision->ede;

@@ -7,8 +7,8 @@
 
 /* A refusal, with its text where the asker can read it: as an Extended DNS Error when the request had an OPT
  * record; in the original's dialect also as a TXT record (owner: the name, class ANY, TTL 0), first in the
- * additional section, where its clients look for it. Others cannot parse such a record: they get it only
- * where there is no other way and nothing is known of them. "update" NULL: nothing of the message was to be
+ * additional section, where its clients look for it. Others cannot parse such a record: of whom nothing is
+ * known gets one of class IN where there is no other way. "update" NULL: nothing of the message was to be
  * believed; else what is known of it. Returns the size, or 0: there is no way to answer. */
 ssize_t reply_refusal(const struct dns_message *request, const struct update *update,
                       const struct decision *decision, uint8_t *buffer, size_t size);

@@ -195,6 +195,7 @@ static bool request_decode(struct request *request, const struct dns_message *me
                 .clock_synchronized = clock_watch_is_synchronized(context->clock_watch),
         };
 
+        update_sketch(message, &request->update);
         if (!request_find_zone(request, message))
                 return false;
         decoding.policy = &request->served->policy;

@@ -175,7 +175,15 @@ const char *address_verdict_text(enum address_verdict verdict, const struct addr
                 return "outside the networks this zone allows";
         if (address_is_loopback(address) || address_is_link_local(address))
                 return "of this machine or link only, which allowed-nets would have to name";
-        return "never registered";
+        if (address_is_unspecified(address))
+                return "the unspecified address, which nobody has";
+        if (address_is_multicast(address))
+                return "a multicast address, which is never registered";
+        if (address_is_broadcast(address))
+                return "the broadcast address, which is never registered";
+        if (address_is_v4mapped(address))
+                return "IPv4 in the form of IPv6, which is never registered; use an A record";
+        return "of 0.0.0.0/8, which is never registered";
 }
 
 bool zone_policy_reserves(const struct zone_policy *policy, const struct dns_name *name,

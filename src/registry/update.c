@@ -35,6 +35,16 @@ static bool malformed(struct decision *decision, const char *text)
         return decide(decision, DNS_RCODE_FORMERR, DNS_EDE_NONE, "%s", text);
 }
 
+/* Neither a lease nor a TTL: RFC 2181 section 8. */
+static bool ttl_is_none(uint32_t ttl_sec, struct decision *decision)
+{
+        if (ttl_sec <= INT32_MAX)
+                return false;
+        decide(decision, DNS_RCODE_FORMERR, DNS_EDE_NONE, "a TTL of %u is none: the longest is %d", ttl_sec,
+               INT32_MAX);
+        return true;
+}
+
 static bool no_memory(struct decision *decision)
 {
         return decide(decision, DNS_RCODE_SERVFAIL, DNS_EDE_NOT_READY, "out of memory; try again later");
@@ -49,6 +59,14 @@ static const struct dialect *find_dialect(const struct dns_message *message)
                 if (message->rrs[i].type == DNS_TYPE_KEY)
                         return &dialect_nsreg;
         return &dialect_plain;
+}
+
+void update_sketch(const struct dns_message *message, struct update *ret)
+{
+        const struct dialect *dialect = find_dialect(message);
+
+        if (dialect->refuses_by_txt)
+                ret->dialect = dialect;
 }
 
 static bool decode_key(const struct dns_message *message, struct update *update, struct decision *decision)
@@ -75,7 +93,9 @@ static bool decode_key(const struct dns_message *message, struct update *update,
                     dns_key_tag(&update->key) != update->key_tag)
                         return malformed(decision, "the KEY record is not the key of the signature "
                                                    "(algorithm or key tag differ)");
-                if (rr->ttl > INT32_MAX || (rr->ttl == 0 && update->edns.lease_form == 0))
+                if (ttl_is_none(rr->ttl, decision))
+                        return false;
+                if (rr->ttl == 0 && update->edns.lease_form == 0)
                         return malformed(decision,
                                          "the KEY record's TTL, the key lease, must be more than 0");
                 update->has_key = true;
@@ -265,8 +285,9 @@ static bool decode_operation(const struct dns_message *message, const struct dns
                 if (dns_rr_address(message, rr, &ret->address) < 0)
                         return malformed(decision, "an address record is malformed");
                 ret->kind = rr->class == DNS_CLASS_IN ? OPERATION_ADD : OPERATION_DELETE_RR;
-                if (rr->class == DNS_CLASS_IN &&
-                    (rr->ttl > INT32_MAX || (rr->ttl == 0 && update->edns.lease_form == 0)))
+                if (rr->class == DNS_CLASS_IN && ttl_is_none(rr->ttl, decision))
+                        return false;
+                if (rr->class == DNS_CLASS_IN && rr->ttl == 0 && update->edns.lease_form == 0)
                         return malformed(decision, "an address record's TTL, its lease, must be more than 0");
                 return true;
         }

@@ -84,6 +84,10 @@ struct update {
 
 void update_clear(struct update *update);
 
+/* Of a message that the walk accepted and that is not decoded: what its answer needs. Only the original's
+ * dialect is known by the message alone; else there is none yet. */
+void update_sketch(const struct dns_message *message, struct update *ret);
+
 /* Seconds between which a signature may be valid at most. */
 #define UPDATE_SIGNATURE_SPAN_SEC 3600
 

@@ -110,7 +110,7 @@ class Reply:
     def refusal(self):
         """The text of the original's TXT RR: first and only TXT, class ANY, TTL 0, one string."""
         found = [record for record in self.additional if record.type == "TXT"]
-        if not found:
+        if not found or found[0].rclass == "IN":
             return None
         assert len(found) == 1 and self.additional[0] is found[0], "the TXT is not the first additional RR"
         record = found[0]
@@ -119,8 +119,18 @@ class Reply:
         return record.rdata[1:].decode()
 
     @property
+    def unread(self):
+        """The text of a TXT RR of class IN: of a message that was refused before it was known who speaks."""
+        found = [record for record in self.additional if record.type == "TXT" and record.rclass == "IN"]
+        if not found:
+            return None
+        assert len(found) == 1 and self.additional == found, "not the only additional RR"
+        assert found[0].ttl == 0 and found[0].rdata[0] == len(found[0].rdata) - 1, found[0]
+        return found[0].rdata[1:].decode()
+
+    @property
     def text(self):
-        return self.refusal or (self.ede[1] if self.ede else "")
+        return self.refusal or self.unread or (self.ede[1] if self.ede else "")
 
     def granted(self):
         """The echo of what was added: {address: TTL} of the A and AAAA records of class IN in the answer."""

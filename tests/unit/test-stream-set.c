@@ -13,6 +13,7 @@ struct server {
         struct stream_set *set;
         uint16_t port;
         unsigned n_messages;
+        unsigned n_overlong;
         struct stream_id held[4096];
         unsigned n_held;
         struct net_peer last_peer;
@@ -59,9 +60,24 @@ static void on_drained(void *userdata)
         ((struct server *) userdata)->drained = true;
 }
 
+/* Answered with its length. */
+static int on_overlong(void *userdata, struct stream_id id, const uint8_t *start, size_t size, size_t length,
+                       const struct net_peer *peer)
+{
+        struct server *server = userdata;
+        uint8_t reply[12] = { 0, start[1], (uint8_t) (length >> 8), (uint8_t) length };
+
+        server->n_overlong++;
+        server->last_size = size;
+        assert_int_equal(stream_set_reply(server->set, id, reply, sizeof(reply)), 0);
+        return 0;
+}
+
+static const struct stream_set_ops telling_ops = { .on_message = on_message, .on_overlong = on_overlong };
 static const struct stream_set_ops ops = { .on_message = on_message, .on_drained = on_drained };
 
-static struct server *server_new_with(struct stream_limits limits, bool exempt)
+static struct server *server_new_for(const struct stream_set_ops *what, struct stream_limits limits,
+                                     bool exempt)
 {
         struct server *server = calloc(1, sizeof(*server));
         struct address address = loopback();
@@ -70,13 +86,18 @@ static struct server *server_new_with(struct stream_limits limits, bool exempt)
         if (exempt)
                 assert_int_equal(prefix_list_parse_add(&limits.exempt_nets, "127.0.0.0/8"), 0);
         assert_true(sd_event_new(&server->event) >= 0);
-        assert_int_equal(stream_set_new(server->event, &limits, &ops, server, &server->set), 0);
+        assert_int_equal(stream_set_new(server->event, &limits, what, server, &server->set), 0);
         fd = stream_listen_open(&address, 0);
         assert_true(fd >= 0);
         server->port = port_of(fd);
         assert_int_equal(stream_set_listen(server->set, fd), 0);
         prefix_list_clear(&limits.exempt_nets);
         return server;
+}
+
+static struct server *server_new_with(struct stream_limits limits, bool exempt)
+{
+        return server_new_for(&ops, limits, exempt);
 }
 
 static struct server *server_new(void)
@@ -261,6 +282,112 @@ static void test_refused_lengths(void **state)
         say(fd, 'x', 0);
         hear_end(server, fd);
         close(fd);
+        assert_int_equal(stats(server).connections, 0);
+}
+
+/* Takes the answer to an overlong message. */
+static void hear_length(struct server *server, int fd, uint8_t mark, size_t length)
+{
+        uint8_t reply[14];
+
+        hear(server, fd, reply, sizeof(reply));
+        assert_int_equal(reply[3], mark);
+        assert_int_equal(reply[4] << 8 | reply[5], length);
+}
+
+/* Whatever the pieces are that they come in, those before and behind it are untouched. */
+static void test_overlong_is_told_and_passed_over(void **state)
+{
+        static const size_t pieces[] = { 1, 2, 7, 100, 101, 102, 103, 1000, 1016, 3000 };
+        struct stream_limits limits = STREAM_LIMITS_DEFAULT;
+
+        limits.message_bytes = 100;
+        for (size_t i = 0; i < ELEMENTSOF(pieces); i++) {
+                _cleanup_(server_freep) struct server *server = server_new_for(&telling_ops, limits, true);
+                _cleanup_close_ int fd = peer_connect(server->port);
+                uint8_t buffer[14 + 1002 + 103 + 14];
+                size_t n = 0;
+
+                n += frame(buffer + n, 'e', 1, 12);
+                n += frame(buffer + n, 'e', 2, 1000);
+                n += frame(buffer + n, 'e', 3, 101);
+                n += frame(buffer + n, 'e', 4, 12);
+                assert_int_equal(n, sizeof(buffer));
+                for (size_t at = 0; at < n; at += pieces[i]) {
+                        size_t size = MIN(pieces[i], n - at);
+
+                        assert_int_equal(send(fd, buffer + at, size, 0), size);
+                        assert_true(sd_event_run(server->event, 1000) >= 0);
+                }
+                hear_mark(server, fd, 1);
+                hear_length(server, fd, 2, 1000);
+                hear_length(server, fd, 3, 101);
+                hear_mark(server, fd, 4);
+                assert_int_equal(server->n_messages, 2);
+                assert_int_equal(server->n_overlong, 2);
+                assert_int_equal(stats(server).messages, 4);
+        }
+}
+
+/* The rest of it has no deadline of its own, and gets no other with each octet. */
+static void test_slow_overlong_times_out(void **state)
+{
+        struct stream_limits limits = STREAM_LIMITS_DEFAULT;
+        uint8_t buffer[60002];
+        size_t sent = 102;
+
+        limits.message_bytes = 100;
+        limits.message_timeout_usec = 150 * USEC_PER_MSEC;
+        _cleanup_(server_freep) struct server *server = server_new_for(&telling_ops, limits, true);
+        _cleanup_close_ int fd = peer_connect(server->port);
+
+        frame(buffer, 'e', 1, 60000);
+        assert_int_equal(send(fd, buffer, sent, 0), sent);
+        hear_length(server, fd, 1, 60000);
+        pump_until(server->event, ({
+                           if (sent < sizeof(buffer) - 1 && send(fd, buffer + sent, 1, MSG_NOSIGNAL) == 1)
+                                   sent++;
+                           stats(server).timeouts == 1;
+                   }));
+        assert_int_equal(stats(server).connections, 0);
+}
+
+/* It waits as others do where too much of a connection is in flight. */
+static void test_overlong_in_flight(void **state)
+{
+        struct stream_limits limits = STREAM_LIMITS_DEFAULT;
+        uint8_t buffer[1002], reply[12] = { 0, 1 };
+
+        limits.message_bytes = 100;
+        limits.in_flight = 1;
+        _cleanup_(server_freep) struct server *server = server_new_for(&telling_ops, limits, true);
+        _cleanup_close_ int fd = peer_connect(server->port);
+
+        say(fd, 'h', 1);
+        assert_int_equal(send(fd, buffer, frame(buffer, 'e', 2, 1000), 0), sizeof(buffer));
+        say(fd, 'e', 3);
+        pump_until(server->event, server->n_held == 1);
+        assert_int_equal(server->n_overlong, 0);
+        assert_int_equal(stream_set_reply(server->set, server->held[0], reply, sizeof(reply)), 0);
+        hear_mark(server, fd, 1);
+        hear_length(server, fd, 2, 1000);
+        hear_mark(server, fd, 3);
+}
+
+static void test_half_close_in_overlong(void **state)
+{
+        struct stream_limits limits = STREAM_LIMITS_DEFAULT;
+        uint8_t buffer[1002];
+
+        limits.message_bytes = 100;
+        _cleanup_(server_freep) struct server *server = server_new_for(&telling_ops, limits, true);
+        _cleanup_close_ int fd = peer_connect(server->port);
+
+        frame(buffer, 'e', 2, 1000);
+        assert_int_equal(send(fd, buffer, 500, 0), 500);
+        assert_int_equal(shutdown(fd, SHUT_WR), 0);
+        hear_length(server, fd, 2, 1000);
+        hear_end(server, fd);
         assert_int_equal(stats(server).connections, 0);
 }
 
@@ -612,6 +739,10 @@ int main(void)
                 cmocka_unit_test(test_slow_message_times_out),
                 cmocka_unit_test(test_idle_times_out),
                 cmocka_unit_test(test_refused_lengths),
+                cmocka_unit_test(test_overlong_is_told_and_passed_over),
+                cmocka_unit_test(test_slow_overlong_times_out),
+                cmocka_unit_test(test_overlong_in_flight),
+                cmocka_unit_test(test_half_close_in_overlong),
                 cmocka_unit_test(test_largest_message),
                 cmocka_unit_test(test_half_close),
                 cmocka_unit_test(test_half_close_in_message),
