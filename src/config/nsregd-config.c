@@ -285,6 +285,7 @@ static const struct config_key zone_keys[] = {
           .minimum = 1, .maximum = 1000 },
         { "algorithms", CONFIG_LIST, &config_type_key_algorithms, "ecdsap256sha256 ecdsap384sha384 ed25519",
           ZONE(policy.algorithms) },
+        { "adopt-until", CONFIG_SCALAR, &config_type_date, NULL, ZONE(policy.adopt_until_usec) },
         { "reverse-zones", CONFIG_LIST, &config_type_reverse_zones, NULL, ZONE(reverse_zones) },
         { "upstreams", CONFIG_VARIANTS, .offset = ZONE(upstreams), .variants = upstream_variants,
           .array = &upstreams_array },
@@ -482,6 +483,8 @@ static int check_zone(struct config_decoder *decoder, const struct config_node *
         }
         if (policy->algorithms == 0)
                 config_decoder_complain(decoder, node, "algorithms", "none: nobody could claim a name");
+        if (policy->adopt_until_usec > 0 && policy->adopt_until_usec <= now_usec(CLOCK_REALTIME))
+                config_decoder_warn(decoder, node, "adopt-until", "in the past: nothing is adopted any more");
         check_nets(decoder, node, policy);
 
         if (zone->n_upstreams == 0) {

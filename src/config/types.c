@@ -3,6 +3,7 @@
 
 #include <stdarg.h>
 #include <strings.h>
+#include <time.h>
 
 #include "util/escape.h"
 #include "util/time.h"
@@ -230,6 +231,43 @@ static bool print_seconds(const struct config_key *key, const void *target, FILE
 
 const struct config_type config_type_seconds = { "a time span such as 30s, 1h30m or 6months", parse_seconds,
                                                  print_seconds };
+
+/* In UTC, so that it means the same wherever the file is read. */
+static const char *const date_formats[] = { "%Y-%m-%d", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M:%SZ" };
+
+static int parse_date(const struct config_key *key, const char *text, void *target,
+                      char why[static CONFIG_WHY_MAX])
+{
+        for (size_t i = 0; i < ELEMENTSOF(date_formats); i++) {
+                struct tm date = {};
+                const char *end = strptime(text, date_formats[i], &date);
+                time_t seconds;
+
+                if (!end || *end)
+                        continue;
+                seconds = timegm(&date);
+                if (seconds <= 0)
+                        return -EINVAL;
+                *(usec_t *) target = (usec_t) seconds * USEC_PER_SEC;
+                return 0;
+        }
+        return -EINVAL;
+}
+
+static bool print_date(const struct config_key *key, const void *target, FILE *out)
+{
+        time_t seconds = (time_t) (*(const usec_t *) target / USEC_PER_SEC);
+        char text[32];
+        struct tm date;
+
+        if (seconds == 0)
+                return false;
+        strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&seconds, &date));
+        fputs(text, out);
+        return true;
+}
+
+const struct config_type config_type_date = { "a date such as 2026-12-31", parse_date, print_date };
 
 static int parse_tsig_fudge(const struct config_key *key, const char *text, void *target,
                             char why[static CONFIG_WHY_MAX])

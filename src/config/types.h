@@ -63,6 +63,7 @@ extern const struct config_type config_type_size;       /* [uint32_t] bytes; "64
 extern const struct config_type config_type_tsig_fudge; /* [uint16_t] seconds; 0: auto */
 extern const struct config_type config_type_seconds;    /* [uint32_t] a time span of whole seconds */
 extern const struct config_type config_type_time_span;  /* [usec_t] */
+extern const struct config_type config_type_date;       /* [usec_t] real time */
 extern const struct config_type config_type_string;     /* [char *] */
 extern const struct config_type config_type_enum;     /* [int, or an enum] argument: names, NULL-terminated */
 extern const struct config_type config_type_choice;   /* [char *] one of the names of the argument */

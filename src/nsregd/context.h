@@ -20,6 +20,7 @@ struct bus;
 struct changes;
 struct clock_watch;
 struct journal;
+struct imports;
 struct left_over;
 struct keycache;
 struct lease_ends;
@@ -79,6 +80,7 @@ struct context {
         LIST_HEAD(, request) requests; /* that wait for something */
         unsigned n_requests;
         struct left_over *left_over; /* owned */
+        struct imports *imports;     /* owned */
         struct statistics statistics;
 };
 

@@ -64,6 +64,8 @@ static struct name_state *state_for(const struct import *import, const struct ke
         if (!state || name_state_set_key(state, &entry->key) < 0)
                 return name_state_free(state);
         state->claimed = true;
+        /* What was in the way was the owner's own, perhaps. */
+        name_state_unblock(state);
         state->claimed_usec = state->seen_usec = real_usec;
         state->key_lease_sec = (uint32_t) MIN(left_usec / USEC_PER_SEC + 1,
                                               (usec_t) import->zone->policy->max_key_ttl_sec);
@@ -137,17 +139,21 @@ static void on_stored(struct waiter *waiter, int error)
         container_of(waiter, struct import, waiter)->error = error;
 }
 
-/* With the mark that it is done, all or nothing. */
+/* With the mark that it is done, all or nothing. From now on what is found at the names is their owners'. */
 static int import_store(struct import *import)
 {
+        usec_t real_usec = now_usec(CLOCK_REALTIME);
         int r;
 
         import->error = -EIO;
-        r = store_put_import(TAKE_PTR(import->stored), &import->waiter, on_stored);
+        r = store_put_import(TAKE_PTR(import->stored), real_usec, &import->waiter, on_stored);
         if (r >= 0)
                 r = store_drain(import->store);
         waiter_clear(&import->waiter);
-        return r < 0 ? r : import->error;
+        r = r < 0 ? r : import->error;
+        if (r >= 0)
+                import->zone->imported_usec = real_usec;
+        return r;
 }
 
 static int import_text(struct import *import, const char *text, size_t size)
@@ -186,35 +192,56 @@ static int import_file(struct import *import)
         return r;
 }
 
-struct imported {
+struct imported_zone {
+        struct dns_name name;
+        usec_t imported_usec;
+};
+
+struct imports {
         bool all;
-        struct dns_name *zones; /* owned */
+        struct imported_zone *zones; /* owned */
         size_t n_zones;
 };
 
-static int load_import(void *userdata, const struct dns_name *zone)
+static int load_import(void *userdata, const struct dns_name *zone, usec_t imported_usec)
 {
-        struct imported *imported = userdata;
-        struct dns_name *zones;
+        struct imports *imports = userdata;
+        struct imported_zone *zones;
 
         if (!zone) {
-                imported->all = true;
+                imports->all = true;
                 return 0;
         }
-        zones = reallocarray(imported->zones, imported->n_zones + 1, sizeof(*zones));
+        zones = reallocarray(imports->zones, imports->n_zones + 1, sizeof(*zones));
         if (!zones)
                 return -ENOMEM;
-        imported->zones = zones;
-        zones[imported->n_zones++] = *zone;
+        imports->zones = zones;
+        zones[imports->n_zones++] = (struct imported_zone){ .name = *zone, .imported_usec = imported_usec };
         return 0;
 }
 
-static bool is_imported(const struct imported *imported, const struct dns_name *zone)
+static const struct imported_zone *find_imported(const struct imports *imports, const struct dns_name *zone)
 {
-        for (size_t i = 0; i < imported->n_zones; i++)
-                if (dns_name_equal(&imported->zones[i], zone))
-                        return true;
-        return imported->all;
+        for (size_t i = 0; imports && i < imports->n_zones; i++)
+                if (dns_name_equal(&imports->zones[i].name, zone))
+                        return &imports->zones[i];
+        return NULL;
+}
+
+void import_recall(const struct context *context, struct registry_zone *zone)
+{
+        const struct imported_zone *imported = find_imported(context->imports, &zone->policy->zone);
+
+        if (imported)
+                zone->imported_usec = imported->imported_usec;
+}
+
+struct imports *imports_free(struct imports *imports)
+{
+        if (imports)
+                free(imports->zones);
+        free(imports);
+        return NULL;
 }
 
 /* The mark alone. If it does not come to the disk, the store tries again. */
@@ -222,7 +249,7 @@ static int import_mark(const struct registry_zone *zone, struct store *store)
 {
         struct store_import *stored = store_import_new(store, &zone->policy->zone);
 
-        return stored ? store_put_import(stored, NULL, NULL) : -ENOMEM;
+        return stored ? store_put_import(stored, 0, NULL, NULL) : -ENOMEM;
 }
 
 /* A zone that is seen for the first time: its key file, if there is one; none then is none for ever. */
@@ -243,20 +270,24 @@ static int import_zone(struct registry_zone *zone, struct store *store, const ch
 int import_directory(struct context *context)
 {
         static const struct store_loader loader = { .import = load_import };
-        struct imported imported = {};
         _cleanup_free_ char *why = NULL;
+        struct imports *imports;
         struct served_zone *served;
         int r;
 
+        context->imports = imports = calloc(1, sizeof(*imports));
+        if (!imports)
+                return -ENOMEM;
         r = store_drain(context->store);
         if (r >= 0)
-                r = store_load_imports(context->store, &loader, &imported, &why);
+                r = store_load_imports(context->store, &loader, imports, &why);
         if (r < 0)
                 log_error("Cannot read which key files were imported: %s.", why ?: strerror(-r));
         LIST_FOREACH (served, zones_list(context->zones), zones) {
                 char text[DNS_NAME_FORMAT_MAX];
 
-                if (r < 0 || is_imported(&imported, &served->policy.zone) ||
+                import_recall(context, served->zone);
+                if (r < 0 || imports->all || find_imported(imports, &served->policy.zone) ||
                     import_zone(served->zone, context->store, context->config->data_dir) >= 0)
                         continue;
                 served->claims_held = true;
@@ -265,7 +296,6 @@ int import_directory(struct context *context)
                           "restart, or give it up: \"nsregctl abandon-import %s\".",
                           dns_name_format(&served->policy.zone, text), text);
         }
-        free(imported.zones);
         return r;
 }
 

@@ -15,5 +15,9 @@ struct context;
  * taken keeps new names from being given in its zone: their owners are in it. It is tried again at the next
  * start, until it is given up. 0 or -errno: the store fails. */
 int import_directory(struct context *context);
+/* Of a zone that is added later: when it was imported, if it was. */
+void import_recall(const struct context *context, struct registry_zone *zone);
+/* What is remembered for that. */
+struct imports *imports_free(struct imports *imports);
 /* The key file of this zone is given up: as if it had been imported. 0 or -ENOMEM. */
 int import_abandon(struct context *context, struct registry_zone *zone);

@@ -350,6 +350,7 @@ struct manager *manager_free(struct manager *manager)
         clock_watch_free(context->clock_watch);
         store_free(context->store);
         left_over_free(context->left_over);
+        imports_free(context->imports);
         journal_free(context->journal);
         announcer_free(context->announcer);
         keycache_free(context->keycache);

@@ -7,9 +7,11 @@
 #include "nsregd/announce.h"
 #include "nsregd/capacity.h"
 #include "nsregd/context.h"
+#include "nsregd/import.h"
 #include "nsregd/listener.h"
 #include "nsregd/message-ids.h"
 #include "nsregd/reload.h"
+#include "nsregd/undo.h"
 #include "nsregd/zones.h"
 #include "upstream/publisher.h"
 #include "util/log.h"
@@ -46,6 +48,7 @@ struct reload {
         struct nsregd_config *config;  /* prepared */
         struct publisher_setup *setup;
         struct listener_setup *listener;
+        bool adopts;                 /* a zone adopts what it did not adopt before */
         struct served_zone *loading; /* whose names are read */
         struct reload_page *page;
         struct upstream *joining; /* whose rows are read */
@@ -196,6 +199,7 @@ static int reload_prepare_zone(struct reload *reload, const struct zone_config *
                 if (r < 0)
                         return r;
                 served->joining = served->zone->hidden = true;
+                import_recall(context, served->zone);
         } else {
                 r = zone_prepare_policy(served, &config->policy);
                 if (r < 0)
@@ -267,6 +271,8 @@ static void reload_commit(struct reload *reload)
         LIST_FOREACH (served, zones_list(context->zones), zones) {
                 if (served->joining)
                         served->joining = served->zone->hidden = false;
+                reload->adopts |= served->has_next_policy &&
+                                  served->next_policy.adopt_until_usec > served->policy.adopt_until_usec;
                 zone_take_policy(served);
         }
         nsregd_config_free(context->config);
@@ -316,6 +322,12 @@ void reload_on_moved(struct reload *reload)
         /* Somebody may have put right at a server what this reload is about; where no serial has moved this
          * is a question for each zone, and no more. Without memory the next one by the clock does it. */
         (void) publisher_reconcile(reload->context->publisher, reload->context->registry);
+        /* What was refused is the owner's own now. */
+        if (reload->adopts) {
+                undos_lift_blocks(reload->context->undos);
+                publisher_flush(reload->context->publisher);
+        }
+        reload->adopts = false;
         reload_on_quiet(reload);
 }
 

@@ -10,7 +10,8 @@
 #include "util/background.h"
 
 #define BLOCK_MIN_SEC 600
-#define BLOCK_MAX_SEC 86400
+/* What was in the way may be gone, and nobody tells: a name is tried again after so long at the latest. */
+#define BLOCK_MAX_SEC 3600
 
 struct undo {
         LIST_ENTRY(undo) undos;
@@ -79,12 +80,8 @@ static struct name_state *lift_state(const struct name_state *state)
 {
         struct name_state *after = name_state_copy(state);
 
-        if (!after)
-                return NULL;
-        after->blocked_until_usec = 0;
-        after->blocked_sec = 0;
-        free(after->blocked_reason);
-        after->blocked_reason = NULL;
+        if (after)
+                name_state_unblock(after);
         return after;
 }
 

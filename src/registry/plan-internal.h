@@ -64,6 +64,8 @@ void unit_count_settling(struct unit *unit, bool settling);
 void unit_set_error(struct unit *unit, const char *reason);
 bool unit_is_accepted(const struct unit *unit);
 bool unit_wants_anything(const struct unit *unit);
+/* plan_ops.adopts(). */
+bool part_may_adopt(const struct unit_part *part);
 
 /* --- plan-waiter.c --- */
 void waiter_unlink(struct plan_waiter *waiter);

@@ -124,14 +124,14 @@ static int replace_values(struct unit_part *part, const struct rrset *value)
 }
 
 /* Ours is what equals a listed value; nothing is nobody's; and where ours was accepted before, or nothing is
- * protected, whatever is there is treated as ours. */
+ * protected, or what is there was left to us, whatever is there is treated as ours. */
 static int found_part(struct unit_part *part, const struct rrset *value)
 {
         bool protect = part->unit->plan->options.protect_foreign;
         bool accepted = part->accepted;
         int r, i = part_find_value(part, value);
 
-        if (i < 0 && !rrset_is_empty(value) && !part->accepted && protect) {
+        if (i < 0 && !rrset_is_empty(value) && !part->accepted && protect && !part_may_adopt(part)) {
                 part->known = VALUE_OTHER;
                 part_trim(part);
                 return 0;
@@ -199,12 +199,14 @@ static const char *why_other(const struct unit *unit)
 /* The name as a whole where nothing of it is ours, else the types apart. */
 static void refuse_others(struct unit *unit)
 {
-        bool accepted = unit_is_accepted(unit);
+        bool apart = unit_is_accepted(unit) || unit_mode(unit) == UNIT_SHARED;
 
         FOREACH_PART (part, unit) {
                 if (part->known != VALUE_OTHER || part->refused)
                         continue;
-                unit_refuse(unit, accepted || unit_mode(unit) == UNIT_SHARED ? part : NULL, why_other(unit));
+                unit_refuse(unit, apart ? part : NULL, why_other(unit));
+                if (!apart)
+                        return;
         }
 }
 

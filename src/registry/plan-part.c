@@ -149,6 +149,15 @@ void part_trim(struct unit_part *part)
                 part->known = 0;
 }
 
+bool part_may_adopt(const struct unit_part *part)
+{
+        const struct unit *unit = part->unit;
+        const struct plan *plan = unit->plan;
+
+        return plan->ops->adopts &&
+               plan->ops->adopts(plan->userdata, unit, unit_mode(unit) == UNIT_SHARED ? &part->rr : NULL);
+}
+
 /* --- doubt --- */
 
 static struct part_doubt *find_doubt(const struct unit_part *part, const struct part_doubt *like)
@@ -293,6 +302,7 @@ static bool row_says_enough(const struct unit_part *part)
  * | look finds a listed value            | k := found                       | stays          | stays     |
  * | look finds another, never accepted   | refuse                           | kept in doubt  | stays     |
  * | look finds another, once accepted    | drift: k := found                | + found        | stays     |
+ * | look finds another, to be adopted    | k := found                       | + found        | stays     |
  * | k = w, all harmless                  | NOERROR                          | stays          | stays     |
  * | k = w, not harmless                  | SERVFAIL at the deadline         | stays          | stays     |
  * | barrier behind all                   | settled                          | {w} or none    | cleared   |
@@ -315,6 +325,10 @@ enum part_need part_need(const struct unit_part *part)
             part_in_sync(part)) {
                 if (part->n_doubts > 0)
                         return NEED_BARRIER;
+                /* It was there already as it is wanted, and is ours from now on. */
+                if (part->accepted && !part->stored && part->known >= 0 &&
+                    !rrset_is_empty(&part->values[part->known]))
+                        return NEED_ROW;
                 return row_goes && (part->changed || part->known < 0 ||
                                     rrset_is_empty(&part->values[part->known]))
                                ? NEED_TRIM

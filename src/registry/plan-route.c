@@ -90,18 +90,47 @@ static bool must_look_first(const struct unit_part *part)
                !rrset_is_empty(&part->wanted);
 }
 
-static bool look_first(struct unit *unit)
+/* Where what is there is adopted, it is all of it: addresses of a type that is not ours are in the way as
+ * well. 0 or -ENOMEM. */
+static int add_adopted(struct unit *unit)
 {
-        bool any = false;
+        static const uint16_t types[] = { DNS_TYPE_A, DNS_TYPE_AAAA };
 
+        for (size_t i = 0; i < ELEMENTSOF(types); i++) {
+                const struct rrset_item any = { .type = types[i] };
+
+                if (!part_find(unit, &any) && !part_new(unit, types[i], NULL))
+                        return -ENOMEM;
+        }
+        return 0;
+}
+
+static bool is_untouched(const struct unit_part *part)
+{
+        return !part->stored && !part->accepted && part->known >= 0 &&
+               rrset_is_empty(&part->values[part->known]);
+}
+
+/* 1: there is something to be looked at first; 0; -ENOMEM. */
+static int look_first(struct unit *unit)
+{
+        bool any = false, adopts;
+
+        FOREACH_PART (part, unit)
+                any |= must_look_first(part);
+        if (!any)
+                return 0;
+        adopts = unit_mode(unit) == UNIT_EXCLUSIVE && part_may_adopt(unit->parts);
+        if (adopts && add_adopted(unit) < 0)
+                return -ENOMEM;
         FOREACH_PART (part, unit) {
-                if (!must_look_first(part))
+                if (!must_look_first(part) && !(adopts && is_untouched(part)))
                         continue;
                 /* Until a look has ended nothing is known, and nothing is sent. */
                 part->known = VALUE_UNKNOWN;
-                part->seen = any = true;
+                part->seen = true;
         }
-        return any;
+        return 1;
 }
 
 /* Part of it was never accepted: a message of those, so that one that is refused delays nobody else's. */
@@ -146,6 +175,7 @@ static void rest(struct unit *unit, enum part_need need, bool first)
 static void route(struct unit *unit, bool first)
 {
         enum part_need need;
+        int r;
 
         unit_count_settling(unit, false);
         if (unit->in_flight || heap_contains(&unit->retry) || unit->plan->loading) {
@@ -171,7 +201,12 @@ static void route(struct unit *unit, bool first)
                         enqueue(unit, PLAN_PROBE, first);
                         return;
                 }
-                if (look_first(unit)) {
+                r = look_first(unit);
+                if (r < 0) {
+                        unit_hold(unit, unit->plan->now_usec + BACKOFF_MIN_USEC);
+                        return;
+                }
+                if (r > 0) {
                         route(unit, first);
                         return;
                 }

@@ -235,6 +235,10 @@ struct plan_ops {
         /* Foreign data at this name, found now; told before the waiters. "type" 0: the name as a whole, else
          * this type alone. Changes no plan from within. */
         void (*refused)(void *userdata, struct unit *unit, uint16_t type, const char *reason);
+        /* May what is found at this owner be taken for ours, though nothing of ours ever came there: it was
+         * put there for the same name by somebody whose place we have taken. "rr": the shared RR that is
+         * asked about, NULL in an exclusive lane. May be NULL: never. */
+        bool (*adopts)(void *userdata, const struct unit *unit, const struct rrset *rr);
         /* A unit of ours was not as it should be. */
         void (*drifted)(void *userdata, const struct unit *unit);
         /* A lane began or ended failing: lane->error. */

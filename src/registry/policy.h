@@ -47,7 +47,8 @@ struct zone_policy {
         uint32_t max_names;             /* 0 = no limit */
         uint32_t max_names_per_source;  /* 0 = no limit */
         uint32_t max_records_per_name;
-        uint32_t algorithms; /* bit 1 << enum dns_algorithm */
+        uint32_t algorithms;     /* bit 1 << enum dns_algorithm */
+        usec_t adopt_until_usec; /* real time; 0: not set */
 };
 
 #define ZONE_POLICY_MAX_KEY_TTL_SEC  (4320 * 3600)

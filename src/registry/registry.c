@@ -261,6 +261,21 @@ static struct record *first_record_from(const struct registry *registry, const s
         return RB_NFIND(record_tree, (struct record_tree *) &registry->addresses, &key);
 }
 
+bool registry_adopts(const struct name_entry *entry, usec_t real_usec)
+{
+        const struct name_state *state = entry->state;
+        const struct registry_zone *zone = entry->zone;
+        usec_t imported_until_usec = usec_add(zone->imported_usec,
+                                              zone->policy->max_key_ttl_sec * USEC_PER_SEC);
+
+        /* Whoever claims a name now was not its owner when that was published. */
+        if (!state->claimed || state->provisional == PROVISIONAL_CLAIM)
+                return false;
+        if (real_usec < zone->policy->adopt_until_usec)
+                return true;
+        return state->claimed_usec <= zone->imported_usec && real_usec < imported_until_usec;
+}
+
 bool registry_has_address_in(const struct registry *registry, const struct prefix *prefix)
 {
         const struct record *record = first_record_from(registry, &prefix->base);
@@ -543,10 +558,7 @@ struct name_state *registry_expire(const struct name_entry *entry, const struct 
                 if (record_end(registry, &after->records[i - 1]) <= now->lease_usec)
                         name_state_remove(after, &after->records[i - 1]);
         if (after->blocked_until_usec > 0 && name_state_block_forgotten(after) <= now->lease_usec) {
-                after->blocked_until_usec = 0;
-                after->blocked_sec = 0;
-                free(after->blocked_reason);
-                after->blocked_reason = NULL;
+                name_state_unblock(after);
         }
 
         if (after->claimed && key_end(registry, after) <= now->lease_usec) {

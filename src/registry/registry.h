@@ -50,8 +50,9 @@ struct registry_zone {
         uint32_t n_entries; /* claimed or not */
         uint32_t n_names;   /* claimed */
         uint32_t n_records;
-        uint32_t n_pending; /* first claims on their way to the disk */
-        bool hidden;        /* comes or goes: none of its records has a right to a PTR */
+        uint32_t n_pending;   /* first claims on their way to the disk */
+        bool hidden;          /* comes or goes: none of its records has a right to a PTR */
+        usec_t imported_usec; /* real time: its names were taken over from another registrar then; 0: never */
         struct registry_zone *next;
         void *userdata; /* of who joins the floors */
 };
@@ -159,6 +160,10 @@ struct name_entry *registry_ptr_owner(const struct registry *registry, const str
 
 /* The zone's policy is another one: the records of this entry stand where it says they do. */
 void registry_reindex(struct name_entry *entry);
+
+/* Is what a DNS server has at this name left to its owner, though it was not published from here: for names
+ * that were owned before, up to the zone's date, and for as long as an imported name may live unheard of. */
+bool registry_adopts(const struct name_entry *entry, usec_t real_usec);
 
 /* Is any address of this prefix registered. */
 bool registry_has_address_in(const struct registry *registry, const struct prefix *prefix);

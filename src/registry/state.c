@@ -156,6 +156,14 @@ int name_state_remember(struct name_state *state, uint32_t inception, uint32_t e
         return 0;
 }
 
+void name_state_unblock(struct name_state *state)
+{
+        state->blocked_until_usec = 0;
+        state->blocked_sec = 0;
+        free(state->blocked_reason);
+        state->blocked_reason = NULL;
+}
+
 usec_t name_state_block_forgotten(const struct name_state *state)
 {
         if (state->blocked_until_usec == 0)

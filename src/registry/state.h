@@ -94,6 +94,8 @@ void name_state_release(struct name_state *state);
 /* Notes an accepted request. 0 or -ENOMEM. */
 int name_state_remember(struct name_state *state, uint32_t inception, uint32_t expiration,
                         const uint8_t *hash);
+/* As if no upstream had ever objected. */
+void name_state_unblock(struct name_state *state);
 /* When the last block is forgotten; 0: there was none. */
 usec_t name_state_block_forgotten(const struct name_state *state);
 /* Were ends moved that are not durable yet. Whoever stores them notes "moves" as it is then, and says so when

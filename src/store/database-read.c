@@ -368,7 +368,7 @@ int database_load_imports(struct database *database, const struct store_loader *
         sqlite3_stmt *imports = NULL;
         int r, code = SQLITE_DONE;
 
-        r = database_prepare(database, "SELECT zone FROM imports", &imports);
+        r = database_prepare(database, "SELECT zone, imported_usec FROM imports", &imports);
         while (r >= 0 && (code = sqlite3_step(imports)) == SQLITE_ROW) {
                 const char *text = database_text(imports, 0);
                 struct dns_name zone = {};
@@ -376,7 +376,8 @@ int database_load_imports(struct database *database, const struct store_loader *
                 if (text && *text)
                         r = dns_name_parse(text, &zone);
                 if (r >= 0)
-                        r = loader->import(userdata, text && *text ? &zone : NULL);
+                        r = loader->import(userdata, text && *text ? &zone : NULL,
+                                           (usec_t) sqlite3_column_int64(imports, 1));
         }
         if (r < 0)
                 (void) database_explain(why, r, "a row of its table of imports makes no sense");

@@ -27,7 +27,8 @@ const char database_schema[] =
         " address TEXT NOT NULL, proven INTEGER NOT NULL, PRIMARY KEY (zone, label, position),"
         " FOREIGN KEY (zone, label) REFERENCES names ON DELETE CASCADE) WITHOUT ROWID;"
         "CREATE TABLE serials (zone TEXT PRIMARY KEY, serial INTEGER NOT NULL) WITHOUT ROWID;"
-        /* Of the original's key files; the zone '' stands for all: it is a database from before the marks. */
+        /* Of the original's key files; the zone '' stands for all: it is a database from before the marks. 0:
+         * there was nothing to import. */
         "CREATE TABLE imports (zone TEXT PRIMARY KEY, imported_usec INTEGER NOT NULL) WITHOUT ROWID;";
 
 /* REPLACE would delete the row and with it what belongs to it. */
@@ -77,7 +78,8 @@ const char *const database_statement_texts[_STATEMENTS] = {
         [STATEMENT_PUT_SERIAL] = "INSERT INTO serials (zone, serial) VALUES (?,?)"
                                  " ON CONFLICT (zone) DO UPDATE SET serial = excluded.serial",
         [STATEMENT_PUT_IMPORT] = "INSERT INTO imports (zone, imported_usec) VALUES (?,?)"
-                                 " ON CONFLICT (zone) DO UPDATE SET imported_usec = excluded.imported_usec",
+                                 " ON CONFLICT (zone) DO UPDATE"
+                                 " SET imported_usec = max(imported_usec, excluded.imported_usec)",
         [STATEMENT_PUT_HEARTBEAT] =
                 "INSERT INTO heartbeat (one, run_id, boot_id, boottime_usec, real_usec, lease_usec,"
                 " refreshed_usec, generation) VALUES (1,?,?,?,?,?,?,?) ON CONFLICT (one) DO UPDATE SET"

@@ -22,8 +22,9 @@ struct store_loader {
          * "row" is set. */
         int (*place)(void *userdata, const struct unit_row *row);
         int (*serial)(void *userdata, const struct dns_name *zone, uint32_t serial);
-        /* The key file of this zone was imported; NULL: those of all zones. */
-        int (*import)(void *userdata, const struct dns_name *zone);
+        /* The key file of this zone was imported then (real time; 0: there was none); NULL: those of all
+         * zones. */
+        int (*import)(void *userdata, const struct dns_name *zone, usec_t imported_usec);
 };
 
 #define STORE_PAGE_MAX 500

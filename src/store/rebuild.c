@@ -94,11 +94,11 @@ static int take_serial(void *userdata, const struct dns_name *zone, uint32_t ser
         return database_put_serial(userdata, zone, serial);
 }
 
-static int take_import(void *userdata, const struct dns_name *zone)
+static int take_import(void *userdata, const struct dns_name *zone, usec_t imported_usec)
 {
         static const struct dns_name all;
 
-        return database_put_import(userdata, zone ?: &all, now_usec(CLOCK_REALTIME));
+        return database_put_import(userdata, zone ?: &all, imported_usec);
 }
 
 static int take_over(struct database *old, struct database *fresh)

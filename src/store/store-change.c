@@ -239,7 +239,8 @@ int store_import_add(struct store_import *import, const char *label, struct name
         return 0;
 }
 
-int store_put_import(struct store_import *import, struct waiter *waiter, waiter_done done)
+int store_put_import(struct store_import *import, usec_t imported_usec, struct waiter *waiter,
+                     waiter_done done)
 {
         struct job *job = job_new(JOB_IMPORT, &import->zone);
 
@@ -247,6 +248,7 @@ int store_put_import(struct store_import *import, struct waiter *waiter, waiter_
                 store_import_free(import);
                 return -ENOMEM;
         }
+        import->imported_usec = imported_usec;
         job->import = import;
         job->weight = import->n + 1;
         store_append(import->store, job, waiter, done);

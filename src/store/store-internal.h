@@ -58,6 +58,7 @@ struct imported_name {
 struct store_import {
         struct store *store;
         struct dns_name zone;
+        usec_t imported_usec;
         unsigned n;
         STAILQ_HEAD(, imported_name) names;
 };

@@ -16,7 +16,7 @@ static int write_import(struct database *database, const struct store_import *im
                 if (r < 0)
                         return r;
         }
-        return database_put_import(database, &import->zone, now_usec(CLOCK_REALTIME));
+        return database_put_import(database, &import->zone, import->imported_usec);
 }
 
 static int write_slice(struct database *database, const struct moved_slice *slice)

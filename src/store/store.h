@@ -101,8 +101,10 @@ struct store_import *store_import_free(struct store_import *import);
 DEFINE_CLEANUP(struct store_import *, store_import_free)
 /* Gives the state its generation. 0 or -ENOMEM. */
 int store_import_add(struct store_import *import, const char *label, struct name_state *state);
-/* Takes the import, also on failure. */
-int store_put_import(struct store_import *import, struct waiter *waiter, waiter_done done);
+/* Takes the import, also on failure. "imported_usec" is real time, 0: the mark alone, nothing was imported,
+ * which does not undo that something was. */
+int store_put_import(struct store_import *import, usec_t imported_usec, struct waiter *waiter,
+                     waiter_done done);
 
 /* --- reading while everything runs: page.h --- */
 

@@ -58,6 +58,33 @@ static void plan_refused(void *userdata, struct unit *unit, uint16_t type, const
         free(copy);
 }
 
+/* The name that a unit is published for. */
+static int published_name(const struct unit *unit, const struct rrset *rr, struct dns_name *ret)
+{
+        struct rrset_item item;
+        uint32_t position = 0;
+
+        if (!rr) {
+                *ret = unit_owner(unit);
+                return 0;
+        }
+        return rrset_next(rr, &position, &item) ? dns_name_from_wire(item.rdata, item.length, ret) : -EBADMSG;
+}
+
+static bool plan_adopts(void *userdata, const struct unit *unit, const struct rrset *rr)
+{
+        const struct upstream *upstream = userdata;
+        const struct registry *registry = upstream->publisher->registry;
+        const struct registry_zone *zone = NULL;
+        const struct name_entry *entry;
+        struct dns_name name;
+
+        if (registry && published_name(unit, rr, &name) >= 0)
+                zone = registry_find_zone_of(registry, &name);
+        entry = zone ? registry_find(zone, &name) : NULL;
+        return entry && registry_adopts(entry, now_usec(CLOCK_REALTIME));
+}
+
 static void plan_drifted(void *userdata, const struct unit *unit)
 {
         struct upstream *upstream = userdata;
@@ -322,6 +349,7 @@ static const struct plan_ops plan_ops = {
         .delete_row = plan_delete_row,
         .waited = publication_waited,
         .refused = plan_refused,
+        .adopts = plan_adopts,
         .drifted = plan_drifted,
         .lane_changed = plan_lane_changed,
         .ready = plan_ready,

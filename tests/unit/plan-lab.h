@@ -48,6 +48,7 @@ struct lab {
         struct unit_part *writes[ROWS_MAX]; /* that were not told yet */
         unsigned n_writes, n_puts, n_deletes, n_drifts, n_lane_changes, n_refusals, n_ready;
         bool hold_rows, break_rows, no_memory;
+        bool adopts; /* what is found at the names */
         uint16_t refused_type;
         char refused_reason[160];
 };
@@ -213,6 +214,12 @@ _unused_ static void lab_refused(void *userdata, struct unit *unit, uint16_t typ
         snprintf(lab->refused_reason, sizeof(lab->refused_reason), "%s", reason);
 }
 
+_unused_ static bool lab_adopts(void *userdata, const struct unit *unit, const struct rrset *rr)
+{
+        assert_true(unit_mode(unit) == UNIT_SHARED ? !rrset_is_empty(rr) : !rr);
+        return ((struct lab *) userdata)->adopts;
+}
+
 _unused_ static void lab_drifted(void *userdata, const struct unit *unit)
 {
         ((struct lab *) userdata)->n_drifts++;
@@ -233,6 +240,7 @@ static const struct plan_ops lab_ops = {
         .delete_row = lab_delete,
         .waited = lab_waited,
         .refused = lab_refused,
+        .adopts = lab_adopts,
         .drifted = lab_drifted,
         .lane_changed = lab_lane_changed,
         .ready = lab_ready,

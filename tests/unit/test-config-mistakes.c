@@ -190,6 +190,7 @@ static const struct mistake client[] = {
 
 /* Taken, since each may be meant after all. */
 static const struct mistake warnings[] = {
+        { ZONE("adopt-until: 2020-02-02"), AT(34) "adopt-until: in the past: nothing is adopted any more" },
         { ZONE("allowed-nets: [192.168.0.1/24]"),
           NETS "\"192.168.0.1/24\": an address inside a network; 192.168.0.0/24 is taken" },
         { ZONE("allowed-nets: ['fd00::1/64']"),
@@ -216,6 +217,15 @@ static const struct mistake client_warnings[] = {
         { "exclude-subnets: [192.168.0.1/24]\n",
           "nsregc.yaml:1:19: exclude-subnets[0]: \"192.168.0.1/24\": an "
           "address inside a network; 192.168.0.0/24 is taken" },
+};
+
+static const struct mistake dates[] = {
+        { ZONE("adopt-until: soon"), AT(34) "adopt-until: \"soon\" is not a date such as 2026-12-31" },
+        { ZONE("adopt-until: 2026-12"), AT(34) "adopt-until: \"2026-12\" is not a date such as 2026-12-31" },
+        { ZONE("adopt-until: 2026-13-01"),
+          AT(34) "adopt-until: \"2026-13-01\" is not a date such as 2026-12-31" },
+        { ZONE("adopt-until: 1969-12-31"),
+          AT(34) "adopt-until: \"1969-12-31\" is not a date such as 2026-12-31" },
 };
 
 /* What looks like some of the above and is right. */
@@ -301,6 +311,34 @@ static void test_hosts(void **state)
 static void test_client(void **state)
 {
         judge_all(client, ELEMENTSOF(client), true, judge_client);
+}
+
+static void test_dates(void **state)
+{
+        static const struct {
+                const char *text;
+                const char *printed;
+        } good[] = {
+                { ZONE("adopt-until: 2999-12-31"), "adopt-until: 2999-12-31T00:00:00Z" },
+                { ZONE("adopt-until: 2999-12-31 23:59"), "adopt-until: 2999-12-31T23:59:00Z" },
+                { ZONE("adopt-until: 2999-12-31T01:02:03Z"), "adopt-until: 2999-12-31T01:02:03Z" },
+        };
+
+        judge_all(dates, ELEMENTSOF(dates), true, judge);
+        for (size_t i = 0; i < ELEMENTSOF(good); i++) {
+                _cleanup_(config_error_clear) struct config_error error = CONFIG_ERROR_INIT;
+                _cleanup_(nsregd_config_freep) struct nsregd_config *config = NULL;
+                char printed[8192];
+                FILE *out = fmemopen(printed, sizeof(printed), "w");
+
+                assert_int_equal(nsregd_config_parse("nsregd.yaml", good[i].text, strlen(good[i].text),
+                                                     &config, &error),
+                                 0);
+                assert_null(error.warnings);
+                nsregd_config_print(config, out);
+                fclose(out);
+                assert_non_null(strstr(printed, good[i].printed));
+        }
 }
 
 static void test_warnings(void **state)
@@ -446,6 +484,7 @@ int main(void)
                 cmocka_unit_test(test_nets),
                 cmocka_unit_test(test_hosts),
                 cmocka_unit_test(test_client),
+                cmocka_unit_test(test_dates),
                 cmocka_unit_test(test_warnings),
                 cmocka_unit_test(test_right),
                 cmocka_unit_test_setup_teardown(test_readable_key_file, make_tree, remove_tree),

@@ -1043,7 +1043,7 @@ static int on_old_unit(void *userdata, const struct unit_row *row)
         return 0;
 }
 
-static int on_old_import(void *userdata, const struct dns_name *zone)
+static int on_old_import(void *userdata, const struct dns_name *zone, usec_t imported_usec)
 {
         /* A database from before there were marks: nothing is imported once more. */
         assert_null(zone);
