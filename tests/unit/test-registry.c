@@ -1058,6 +1058,52 @@ static void test_every_name_has_room_for_its_deadline(void **unused)
         tear_down(&lab);
 }
 
+/* What is found at a name is left to whom it was, never to who claims the name now. */
+static void test_who_adopts(void **unused)
+{
+        const usec_t day = USEC_PER_DAY;
+        struct name_state *state;
+        struct name_entry *entry;
+        struct lab lab;
+        usec_t claimed;
+
+        set_up(&lab);
+        assert_int_equal(claim(&lab, "foo", 0, "10.0.0.1", NULL), DNS_RCODE_NOERROR);
+        entry = registry_find_label(lab.zone, "foo");
+        state = entry->state;
+        claimed = state->claimed_usec;
+        lab.policy.max_key_ttl_sec = 30 * 86400;
+
+        /* Neither imported nor said so. */
+        state->provisional = PROVISIONAL_NO;
+        assert_false(registry_adopts(entry, claimed + 1));
+        /* Up to the date; the first claim never. */
+        lab.policy.adopt_until_usec = claimed + day;
+        assert_true(registry_adopts(entry, claimed + day - 1));
+        assert_false(registry_adopts(entry, claimed + day));
+        state->provisional = PROVISIONAL_RECORDS;
+        assert_true(registry_adopts(entry, claimed));
+        state->provisional = PROVISIONAL_CLAIM;
+        assert_false(registry_adopts(entry, claimed));
+        /* Imported, before the import or with it; as long as it may live unheard of. */
+        lab.policy.adopt_until_usec = 0;
+        state->provisional = PROVISIONAL_RECORDS;
+        lab.zone->imported_usec = claimed;
+        assert_true(registry_adopts(entry, claimed + 30 * day - 1));
+        assert_false(registry_adopts(entry, claimed + 30 * day));
+        state->provisional = PROVISIONAL_CLAIM;
+        assert_false(registry_adopts(entry, claimed));
+        /* Claimed behind it. */
+        state->provisional = PROVISIONAL_NO;
+        lab.zone->imported_usec = claimed - 1;
+        assert_false(registry_adopts(entry, claimed));
+        state->claimed = false;
+        lab.zone->imported_usec = claimed;
+        assert_false(registry_adopts(entry, claimed));
+        state->claimed = true;
+        tear_down(&lab);
+}
+
 static void test_paging_and_zones(void **state)
 {
         static const char *const labels[] = { "a", "b", "b2", "c" };
@@ -1118,6 +1164,7 @@ int main(void)
                 cmocka_unit_test(test_time_off),
                 cmocka_unit_test(test_replay_memory_is_forgotten_whole),
                 cmocka_unit_test(test_every_name_has_room_for_its_deadline),
+                cmocka_unit_test(test_who_adopts),
                 cmocka_unit_test(test_paging_and_zones),
         };
 
