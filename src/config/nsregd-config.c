@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config/nsregd-config.h"
 
-#include <sys/stat.h>
-
 #include "config/files.h"
 #include "config/types.h"
 #include "util/file.h"
@@ -84,9 +82,7 @@ static char *key_file_path(const char *name)
 static void warn_readable(struct config_decoder *decoder, const struct config_node *node, const char *key,
                           const char *path)
 {
-        struct stat status;
-
-        if (stat(path, &status) >= 0 && status.st_mode & S_IROTH)
+        if (file_is_public(path))
                 config_decoder_warn(decoder, node, key, "%s is a secret that everybody can read (chmod o-r)",
                                     path);
 }

@@ -202,3 +202,18 @@ char *path_join(const char *directory, const char *name)
 
         return path;
 }
+
+bool file_is_public(const char *path)
+{
+        _cleanup_free_ char *way = realpath(path, NULL);
+        struct stat st;
+
+        if (!way || stat(way, &st) < 0 || !(st.st_mode & S_IROTH))
+                return false;
+        for (char *slash = strrchr(way, '/'); slash && slash != way; slash = strrchr(way, '/')) {
+                *slash = '\0';
+                if (stat(way, &st) < 0 || !(st.st_mode & S_IXOTH))
+                        return false;
+        }
+        return true;
+}

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -23,3 +24,5 @@ char *path_parent(const char *path);
 
 /* directory + "/" + name; NULL when memory is out. */
 char *path_join(const char *directory, const char *name);
+/* Can everybody read it: it, and the way to it, behind symbolic links. False also where it is not there. */
+bool file_is_public(const char *path);

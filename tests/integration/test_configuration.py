@@ -70,6 +70,8 @@ def test_what_cannot_be_meant_is_told(lab):
     with open(key, "w", encoding="ascii") as out:
         out.write(f'key "k" {{ algorithm hmac-sha256; secret "{upstream.pop("tsig-secret")}"; }};\n')
     os.chmod(key, 0o644)
+    for directory in (lab.directory, os.path.dirname(key)):
+        os.chmod(directory, 0o755)
     for word in ("tsig-name", "tsig-algorithm"):
         upstream.pop(word)
     registrar = lab.nsregd({ZONE: {"allowed-nets": ["192.168.0.1/24"],

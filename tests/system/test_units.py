@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The units as an administrator meets them: installed, enabled, started by the first client."""
 
+import base64
+import json
 import os
 import signal
 import socket
@@ -8,7 +10,7 @@ import threading
 
 import pytest
 
-from lab import eventually
+from lab import Key, eventually
 
 from home import CONFIG, PORT, addresses, client, registrar
 
@@ -270,6 +272,22 @@ def test_the_check_without_the_services_user(container):
     container.boot()
     done = container.run("nsregd", "--check-config")
     assert "no user nsregd" in done.stderr and len(done.stderr.splitlines()) == 1
+
+
+def test_what_root_imports_the_service_can_open(container):
+    """Before the service was ever started; the key database is root's own, as the program it comes from was."""
+    owner = Key.generate(13)
+    entry = {"Name": "old.home.example.", "Flags": 256, "Protocol": 3, "Algorithm": owner.algorithm,
+             "KeyTag": owner.tag, "PublicKey": base64.b64encode(owner.public_octets).decode(),
+             "Expiry": "2099-05-02T10:00:00Z"}
+    registrar(container)
+    container.write("/root/home.example.keydb", json.dumps({"old.home.example.": entry}), 0o600)
+    told = container.run("nsregd", "--import-keydb", "/root/home.example.keydb").stderr
+    assert "1 names taken over" in told, told
+    assert container.run("find", "/var/lib/nsregd", "!", "-user", "nsregd").stdout == ""
+    container.systemctl("start", "nsregd.service")
+    assert client().claim("old", "10.0.0.1").rcode == "REFUSED"
+    assert client(key=owner).claim("old", "10.0.0.1").rcode == "NOERROR"
 
 
 def test_its_directory_is_for_the_service_to_read(container):

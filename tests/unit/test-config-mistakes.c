@@ -410,18 +410,21 @@ static void test_readable_key_file(void **state)
         const char *root = *state;
         _cleanup_free_ char *text = NULL, *expected = NULL;
 
+        /* The way to it counts as well: mkdtemp() closes it. */
         write_in(root, "tsig.key", key, 0644);
+        assert_return_code(chmod(root, 0755), 0);
         assert_true(asprintf(&text, UPSTREAM("hostname: h, tsig-key-file: %s/tsig.key"), root) > 0);
         assert_true(asprintf(&expected,
                              AT(95) "upstreams[0].tsig-key-file: %s/tsig.key is a secret that everybody can "
                                     "read (chmod o-r)",
                              root) > 0);
         assert_int_equal(judge(&(struct mistake){ text, expected }, false), 0);
-        write_in(root, "tsig.key", key, 0640);
-        {
+        for (unsigned closed = 0; closed < 2; closed++) {
                 _cleanup_(config_error_clear) struct config_error error = CONFIG_ERROR_INIT;
                 _cleanup_(nsregd_config_freep) struct nsregd_config *config = NULL;
 
+                assert_return_code(chmod(root, closed ? 0750 : 0755), 0);
+                write_in(root, "tsig.key", key, closed ? 0644 : 0640);
                 assert_int_equal(nsregd_config_parse("nsregd.yaml", text, strlen(text), &config, &error), 0);
                 assert_null(error.warnings);
         }
