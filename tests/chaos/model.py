@@ -182,8 +182,10 @@ class Name:
         if rcode in ("NOTAUTH", "NOTZONE"):
             stay = self.worlds
         if self.foreign and rcode != "NOERROR":
-            # Refused now or when the server is asked: nothing of it stays.
+            # Refused now or when the server is asked: nothing of it stays. A name that was published before stays its
+            # owner's.
             stay.append(FREE)
+            stay.extend(world for world in self.worlds if world.owner == change.client)
         self.published = rcode == "NOERROR" and (self.published or not nothing)
         if not stay and not moved:
             text = f"{change} answered {rcode}; known were {self.worlds}"
