@@ -397,6 +397,18 @@ int dns_client_request(struct dns_client *client, const void *message, size_t si
         return dns_client_send(client, &plain, ret);
 }
 
+void dns_client_connect(struct dns_client *client)
+{
+        if (client->state == DNS_CLIENT_IDLE)
+                dns_client_start_connection(client);
+}
+
+void dns_client_watch(struct dns_client *client, dns_client_on_state on_state, void *userdata)
+{
+        client->on_state = on_state;
+        client->userdata = userdata;
+}
+
 void dns_client_disconnect(struct dns_client *client)
 {
         struct guard guard = { .outer = client->guards };

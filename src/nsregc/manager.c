@@ -51,6 +51,7 @@ struct manager {
         bool stopping;
         bool released; /* on request */
         bool network_changed;
+        bool woken; /* from sleep, and nobody knows it yet */
         sd_event_source *coalesce, *start, *stop, *tidy;
 };
 
@@ -384,14 +385,14 @@ static int on_coalesce(sd_event_source *source, uint64_t usec, void *userdata)
 
                 registration_get_info(manager->registrations[i], &info);
                 if (manager->network_changed)
-                        registration_kick(manager->registrations[i]);
+                        registration_kick(manager->registrations[i], manager->woken);
                 if (info.goal == GOAL_REGISTER)
                         (void) registration_set_addresses(manager->registrations[i],
                                                           address_monitor_get(manager->addresses));
         }
         if (manager->network_changed)
                 discover(manager);
-        manager->network_changed = false;
+        manager->network_changed = manager->woken = false;
         tidy_later(manager);
         return 0;
 }
@@ -435,8 +436,11 @@ static void on_links(void *userdata)
 
 static void on_woken(void *userdata)
 {
+        struct manager *manager = userdata;
+
         log_debug("The clock was set, or the machine slept");
-        network_changed(userdata);
+        manager->woken = true;
+        network_changed(manager);
 }
 
 static void on_hostname(void *userdata)
@@ -513,14 +517,8 @@ void manager_stop(struct manager *manager)
         }
         manager->stopping = true;
         (void) sd_notify(false, "STOPPING=1");
-        for (size_t i = 0; i < manager->n_registrations; i++) {
-                struct registration_info info;
-
-                registration_get_info(manager->registrations[i], &info);
-                if (info.goal == GOAL_REGISTER)
-                        registration_set_goal(manager->registrations[i], GOAL_WITHDRAW);
+        for (size_t i = 0; i < manager->n_registrations; i++)
                 registration_hurry(manager->registrations[i]);
-        }
         (void) sd_event_add_time_relative(manager->event, &manager->stop, CLOCK_MONOTONIC, STOP_TIMEOUT_USEC,
                                           100 * USEC_PER_MSEC, on_stop_timeout, manager);
         tidy_later(manager);

@@ -4,19 +4,19 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "net/dns-client.h"
 #include "nsregc/message-ids.h"
 #include "nsregc/name-choice.h"
 #include "nsregc/random.h"
+#include "nsregc/registrar.h"
+#include "nsregc/report.h"
 #include "nsregc/schedule.h"
-#include "nsregc/service.h"
 #include "nsregc/update.h"
 #include "util/log.h"
 
-#define CLIENT_IDLE_USEC (2 * USEC_PER_SEC)
-#define HURRY_USEC       (2 * USEC_PER_SEC) /* for an answer under way when the process ends */
+#define HURRY_USEC       (2 * USEC_PER_SEC) /* for an answer under way, or for finding somebody, at the end */
+#define LAST_WORD_USEC   (5 * USEC_PER_SEC) /* for the answer to the last thing that is said */
+#define DOUBT_USEC       (2 * USEC_PER_SEC) /* for an answer under way when the network changed */
 #define CLOCK_RETRY_USEC (30 * USEC_PER_SEC)
-#define NO_SERVICE_USEC  (15 * USEC_PER_MINUTE)
 
 struct registration {
         struct registration_options options; /* with the name of the choice */
@@ -35,23 +35,19 @@ struct registration {
         bool replaced; /* this process has told the registrar the whole set */
         bool released;
 
-        struct service service;
-        bool service_valid;
-        usec_t service_until_usec; /* BOOTTIME */
-        size_t endpoint;
-        struct service_lookup *lookup;
-        struct dns_client *client;
-        size_t client_endpoint;
+        struct registrar *registrar;
         struct dns_request *request;
-        bool connected; /* the request under way may have reached somebody */
 
         usec_t lease_end_usec;  /* BOOTTIME: what the registrar has is gone by then */
         sd_event_source *timer; /* BOOTTIME */
         usec_t next_usec;
         sd_event_source *hurry;
+        bool hurried;           /* the process ends: one attempt */
+        sd_event_source *doubt; /* whether what is under way leads anywhere */
+        usec_t anew_usec;       /* MONOTONIC: the last time it was begun anew */
         unsigned failures, refusals, attempts;
-        char reason[1024];
-        char told[1024]; /* the reason that was logged last */
+        char reason[REPORT_REASON_MAX];
+        char told[REPORT_REASON_MAX]; /* the reason that was logged last */
 };
 
 static void run(struct registration *registration);
@@ -92,36 +88,16 @@ static void set_reason(struct registration *registration, const char *format, ..
         va_end(arguments);
 }
 
-/* A state is logged when it is new, and what it says; not at every attempt. */
 static void log_reason(struct registration *registration, int level, sd_id128_t id, const char *what)
 {
-        char name[DNS_NAME_FORMAT_MAX], zone[DNS_NAME_FORMAT_MAX];
-        struct log_fields fields = {
-                .name = dns_name_format(&registration->options.name, name),
-                .zone = dns_name_format(&registration->options.zone, zone),
-                .reason = registration->reason,
-        };
-
-        if (streq(registration->reason, registration->told)) {
-                log_debug("%s %s: %s", name, what, registration->reason);
-                return;
-        }
-        strcpy(registration->told, registration->reason);
-        log_event(level, id, &fields, "%s %s: %s", name, what, registration->reason);
+        report_reason(&registration->options.zone, &registration->options.name, level, id, what,
+                      registration->reason, registration->told);
 }
 
 static void log_done(struct registration *registration, sd_id128_t id, const char *what,
                      const struct address_set *addresses)
 {
-        char name[DNS_NAME_FORMAT_MAX], zone[DNS_NAME_FORMAT_MAX], list[ADDRESS_SET_TEXT_MAX] = "";
-        struct log_fields fields = {
-                .name = dns_name_format(&registration->options.name, name),
-                .zone = dns_name_format(&registration->options.zone, zone),
-        };
-
-        if (addresses)
-                address_set_text(addresses, NULL, list);
-        log_event(LOG_INFO, id, &fields, "%s %s%s%s", what, name, list[0] ? ": " : "", list);
+        report_done(&registration->options.zone, &registration->options.name, id, what, addresses);
 }
 
 static void timer_stop(struct registration *registration)
@@ -170,14 +146,6 @@ static void ledger_update(struct registration *registration)
                 log_warning("What is registered cannot be noted for the next start: %s", strerror(-r));
 }
 
-static void service_forget(struct registration *registration)
-{
-        registration->client = dns_client_free(registration->client);
-        service_clear(&registration->service);
-        registration->service_valid = false;
-        registration->endpoint = 0;
-}
-
 /* ------ ends of an attempt ------ */
 
 /* Nobody takes away what nobody keeps alive: when the lease is over there is nothing left to do. */
@@ -191,9 +159,24 @@ static bool attempt_pointless(struct registration *registration)
         return true;
 }
 
+/* What may be there stays noted for the next start. */
+static void give_up(struct registration *registration)
+{
+        log_reason(registration, LOG_NOTICE, NSREGC_EVENT_UNREACHABLE,
+                   "cannot be taken away now and ends with its lease");
+        registrar_cancel(registration->registrar);
+        timer_stop(registration);
+        registration->hurry = sd_event_source_disable_unref(registration->hurry);
+        set_state(registration, REGISTRATION_RELEASED);
+}
+
 static void attempt_failed(struct registration *registration, usec_t delay)
 {
         registration->attempts++;
+        if (registration->hurried) {
+                give_up(registration);
+                return;
+        }
         if (attempt_pointless(registration))
                 return;
         registration->state = registration->goal == GOAL_REGISTER ? REGISTRATION_UNREACHABLE
@@ -229,28 +212,19 @@ static void attempt_refused(struct registration *registration)
 }
 
 /* The next target of the SRV, until all have failed: then it is asked for anew, after a while. */
-static void endpoint_failed(struct registration *registration)
+static void target_failed(struct registration *registration, bool dead)
 {
-        registration->client = dns_client_free(registration->client);
-        if (++registration->endpoint < registration->service.n_endpoints) {
+        const char *why;
+
+        if (registrar_pass_on(registration->registrar, dead, registration->reason, &why)) {
                 run(registration);
                 return;
         }
-        service_forget(registration);
+        set_reason(registration, "%s", why);
         attempt_unreachable(registration);
 }
 
 /* ------ answers ------ */
-
-static const char *server_text(const struct registration *registration, char *buffer, size_t size)
-{
-        buffer[0] = '\0';
-        if (registration->service_valid && registration->endpoint < registration->service.n_endpoints)
-                (void) snprintf(buffer, size, "%s@%u",
-                                registration->service.endpoints[registration->endpoint].host,
-                                (unsigned) registration->service.endpoints[registration->endpoint].port);
-        return buffer;
-}
 
 /* The set that was asked for is there, but for addresses that the registrar filters out. */
 static void note_filtered(struct registration *registration, const struct update_answer *answer)
@@ -357,7 +331,7 @@ static void answer_judge(struct registration *registration, const struct update_
         case VERDICT_LATER:
                 set_reason(registration, "the registrar cannot do it now (%s%s%s)", code, text[0] ? ": " : "",
                            text);
-                endpoint_failed(registration);
+                target_failed(registration, false);
                 return;
         case VERDICT_CLOCK:
                 set_reason(registration, "this machine's clock and the registrar's differ%s%s",
@@ -374,7 +348,7 @@ static void answer_judge(struct registration *registration, const struct update_
                 }
                 set_reason(registration, "the registrar does not understand (%s%s%s)", code,
                            text[0] ? ": " : "", text);
-                endpoint_failed(registration);
+                target_failed(registration, false);
                 return;
         case VERDICT_REFUSED:
                 set_reason(registration, "%s%s", text[0] ? text : code, text[0] ? "" : " without a reason");
@@ -396,34 +370,35 @@ static void note_uncertain(struct registration *registration)
                                        USEC_INFINITY);
 }
 
+static void request_cancel(struct registration *registration)
+{
+        if (registration->request)
+                note_uncertain(registration);
+        registration->request = dns_request_cancel(registration->request);
+        registration->doubt = sd_event_source_disable_unref(registration->doubt);
+}
+
 static void on_answer(void *userdata, int error, const uint8_t *reply, size_t size)
 {
         struct registration *registration = userdata;
         struct update_answer answer = { 0 };
-        char server[320];
 
         registration->request = NULL;
         registration->hurry = sd_event_source_disable_unref(registration->hurry);
+        registration->doubt = sd_event_source_disable_unref(registration->doubt);
         if (error == 0)
                 error = update_answer_read(reply, size, &registration->options.name, &answer);
         if (error < 0) {
-                if (registration->connected)
-                        note_uncertain(registration);
-                set_reason(registration, "%s: %s", server_text(registration, server, sizeof(server)),
-                           strerror(-error));
-                endpoint_failed(registration);
+                note_uncertain(registration);
+                set_reason(registration, "%s: %s", registrar_server(registration->registrar),
+                           error == -ETIMEDOUT ? "no answer" : strerror(-error));
+                target_failed(registration, true);
                 return;
         }
+        if (answer.verdict != VERDICT_LATER && answer.verdict != VERDICT_FORM)
+                registrar_worked(registration->registrar);
         answer_judge(registration, &answer);
         update_answer_clear(&answer);
-}
-
-static void on_client_state(void *userdata, enum dns_client_state state, int error)
-{
-        struct registration *registration = userdata;
-
-        if (state == DNS_CLIENT_CONNECTED)
-                registration->connected = true;
 }
 
 /* ------ what to do now ------ */
@@ -491,35 +466,17 @@ static int note_before_sending(struct registration *registration)
         return r;
 }
 
-static int client_ensure(struct registration *registration)
-{
-        const struct endpoint *endpoint = &registration->service.endpoints[registration->endpoint];
-        struct dns_client_options options = {
-                .host = endpoint->host,
-                .port = endpoint->port,
-                .connect_timeout_usec = registration->options.timeout_usec,
-                .idle_timeout_usec = CLIENT_IDLE_USEC,
-        };
-
-        if (registration->client && registration->client_endpoint == registration->endpoint)
-                return 0;
-        registration->client = dns_client_free(registration->client);
-        registration->client_endpoint = registration->endpoint;
-        return dns_client_new(registration->options.event, &options, on_client_state, registration,
-                              &registration->client);
-}
-
 static int update_send(struct registration *registration, enum action action)
 {
         struct registration_options *options = &registration->options;
+        struct dns_client *client = registrar_client(registration->registrar);
+        usec_t timeout = registration->hurried ? MIN(options->timeout_usec, LAST_WORD_USEC)
+                                               : options->timeout_usec;
         struct address_set removals = { 0 };
         uint8_t message[UPDATE_SIZE_MAX];
         ssize_t size;
-        int r;
+        int r = 0;
 
-        r = client_ensure(registration);
-        if (r < 0)
-                return r;
         address_set_clear(&registration->sent);
         if (action == ACTION_SET)
                 r = address_set_copy(&registration->wanted, &registration->sent);
@@ -540,7 +497,7 @@ static int update_send(struct registration *registration, enum action action)
 
         struct update update = {
                 .kind = registration->sent_kind,
-                .id = dns_client_id(registration->client),
+                .id = dns_client_id(client),
                 .zone = &options->zone,
                 .name = &options->name,
                 .pair = options->pair,
@@ -556,52 +513,44 @@ static int update_send(struct registration *registration, enum action action)
         address_set_clear(&removals);
         if (size < 0)
                 return (int) size;
-        registration->connected = dns_client_get_state(registration->client) == DNS_CLIENT_CONNECTED;
-        return dns_client_request(registration->client, message, (size_t) size, options->timeout_usec,
-                                  on_answer, registration, &registration->request);
+        registration->hurry = sd_event_source_disable_unref(registration->hurry);
+        return dns_client_request(client, message, (size_t) size, timeout, on_answer, registration,
+                                  &registration->request);
 }
 
-static void on_service(void *userdata, int error, struct service *service)
+static void on_reached(void *userdata, bool another)
 {
         struct registration *registration = userdata;
-        char zone[DNS_NAME_FORMAT_MAX];
 
-        registration->lookup = NULL;
-        dns_name_format(&registration->options.zone, zone);
-        if (error < 0) {
-                set_reason(registration, "the DNS does not answer for _nsreg._tcp.%s: %s", zone,
-                           strerror(-error));
-                attempt_unreachable(registration);
-                return;
+        /* Another server may be another kind of server, and knows nothing of us. */
+        if (another) {
+                registration->kind = SERVER_UNKNOWN;
+                registration->replaced = false;
         }
-        if (service->n_endpoints == 0) {
-                set_reason(registration,
-                           service->none ? "%s says that it has no registrar"
-                                         : "%s has no SRV record _nsreg._tcp",
-                           zone);
-                registration->failures++;
-                attempt_failed(registration,
-                               MAX(service->ttl_sec * USEC_PER_SEC,
-                                   MIN(schedule_retry(registration->failures, draw()), NO_SERVICE_USEC)));
-                return;
-        }
-        if (!service_equal(&registration->service, service)) {
-                /* Another server may be another kind of server, and knows nothing of us. */
-                if (registration->service.n_endpoints > 0) {
-                        registration->kind = SERVER_UNKNOWN;
-                        registration->replaced = false;
-                }
-        }
-        registration->client = dns_client_free(registration->client);
-        service_clear(&registration->service);
-        registration->service = *service;
-        *service = (struct service){ 0 };
-        registration->service_valid = true;
-        registration->service_until_usec = usec_add(now_usec(CLOCK_BOOTTIME),
-                                                    MAX(registration->service.ttl_sec, 1u) * USEC_PER_SEC);
-        registration->endpoint = 0;
         run(registration);
 }
+
+static void on_unreachable(void *userdata, const char *why)
+{
+        struct registration *registration = userdata;
+
+        set_reason(registration, "%s", why);
+        attempt_unreachable(registration);
+}
+
+static void on_absent(void *userdata, usec_t wait_usec, const char *why)
+{
+        struct registration *registration = userdata;
+
+        set_reason(registration, "%s", why);
+        attempt_failed(registration, wait_usec);
+}
+
+static const struct registrar_events registrar_events = {
+        .reached = on_reached,
+        .unreachable = on_unreachable,
+        .absent = on_absent,
+};
 
 static void conclude(struct registration *registration)
 {
@@ -614,7 +563,7 @@ static void conclude(struct registration *registration)
                 tell(registration);
                 return;
         }
-        registration->client = dns_client_free(registration->client);
+        registrar_distrust(registration->registrar);
         ledger_update(registration);
         set_state(registration, REGISTRATION_RELEASED);
 }
@@ -626,7 +575,7 @@ static void run(struct registration *registration)
         enum registration_state busy;
         int r;
 
-        if (registration->request || registration->lookup || !registration->begun ||
+        if (registration->request || registrar_is_busy(registration->registrar) || !registration->begun ||
             registration->state == REGISTRATION_RELEASED)
                 return;
         timer_stop(registration);
@@ -635,14 +584,13 @@ static void run(struct registration *registration)
                 return;
         }
 
-        if (!registration->service_valid || registration->endpoint >= registration->service.n_endpoints ||
-            registration->service_until_usec <= now_usec(CLOCK_BOOTTIME)) {
-                busy = REGISTRATION_DISCOVERING;
-                r = service_lookup_new(registration->options.resolver, &registration->options.zone,
-                                       on_service, registration, &registration->lookup);
-        } else {
-                busy = REGISTRATION_REGISTERING;
+        busy = REGISTRATION_REGISTERING;
+        if (registrar_client(registration->registrar))
                 r = update_send(registration, action);
+        else {
+                r = registrar_connect(registration->registrar, registration->options.timeout_usec);
+                if (registrar_is_asking(registration->registrar))
+                        busy = REGISTRATION_DISCOVERING;
         }
         if (r < 0) {
                 set_reason(registration, "%s", strerror(-r));
@@ -673,17 +621,38 @@ int registration_set_addresses(struct registration *registration, const struct a
         return 0;
 }
 
-void registration_kick(struct registration *registration)
+static void start_anew(struct registration *registration)
 {
+        request_cancel(registration);
+        registrar_distrust(registration->registrar);
+        registration->anew_usec = now_usec(CLOCK_MONOTONIC);
+        run(registration);
+}
+
+static int on_doubt(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        start_anew(userdata);
+        return 0;
+}
+
+void registration_kick(struct registration *registration, bool woken)
+{
+        usec_t until = usec_add(registration->anew_usec, DOUBT_USEC), now = now_usec(CLOCK_MONOTONIC);
+
         if (!registration->begun || registration->state == REGISTRATION_RELEASED)
                 return;
         registration->failures = registration->refusals = 0;
-        registration->service_until_usec = 0;
-        /* A connection that is only being made goes by the old way, if any. */
-        if (registration->request && !registration->connected)
-                registration->request = dns_request_cancel(registration->request);
-        registration->lookup = service_lookup_free(registration->lookup);
-        run(registration);
+        /* A request may be lost with the network that it was sent by, or only take its time. And somebody is
+         * found at last, however often the network changes meanwhile. */
+        if (registration->request)
+                until = usec_add(now, DOUBT_USEC);
+        else if (!registrar_is_busy(registration->registrar))
+                until = now;
+        if (woken || until <= now)
+                start_anew(registration);
+        else if (!registration->doubt)
+                (void) sd_event_add_time(registration->options.event, &registration->doubt, CLOCK_MONOTONIC,
+                                         until, USEC_PER_MSEC, on_doubt, registration);
 }
 
 void registration_set_goal(struct registration *registration, enum registration_goal goal)
@@ -696,8 +665,8 @@ void registration_set_goal(struct registration *registration, enum registration_
         registration->failures = 0;
         if (registration->state == REGISTRATION_RELEASED)
                 registration->state = REGISTRATION_DISCOVERING;
-        if (goal != GOAL_REGISTER && next_action(registration) == ACTION_NONE && !registration->request)
-                registration->lookup = service_lookup_free(registration->lookup);
+        if (goal != GOAL_REGISTER && next_action(registration) == ACTION_NONE)
+                registrar_cancel(registration->registrar);
         run(registration);
 }
 
@@ -714,47 +683,66 @@ void registration_set_suffix(struct registration *registration, bool suffix)
         name_choice_allow(&registration->choice, suffix, &registration->options.name);
 }
 
+static int on_hurry(sd_event_source *source, uint64_t usec, void *userdata);
+
+/* Bounds what is under way: but for the last word itself, which has a time of its own. */
+static void hurry_start(struct registration *registration)
+{
+        bool last_word = registration->request && registration->sent_kind != UPDATE_SET;
+
+        if (registration->state == REGISTRATION_RELEASED || last_word || registration->hurry)
+                return;
+        (void) sd_event_add_time_relative(registration->options.event, &registration->hurry, CLOCK_MONOTONIC,
+                                          HURRY_USEC, USEC_PER_MSEC, on_hurry, registration);
+}
+
 static int on_hurry(sd_event_source *source, uint64_t usec, void *userdata)
 {
         struct registration *registration = userdata;
 
         registration->hurry = sd_event_source_disable_unref(registration->hurry);
-        if (registration->request) {
-                registration->request = dns_request_cancel(registration->request);
-                note_uncertain(registration);
+        if (!registration->request) {
+                if (registrar_is_busy(registration->registrar))
+                        set_reason(registration, "its registrar does not answer");
+                give_up(registration);
+                return 0;
         }
+        request_cancel(registration);
+        registrar_distrust(registration->registrar);
         run(registration);
+        hurry_start(registration);
         return 0;
 }
 
 void registration_hurry(struct registration *registration)
 {
-        if (!registration->request || registration->sent_kind != UPDATE_SET || registration->hurry)
-                return;
-        if (!registration->connected) {
-                /* Nothing was said yet. */
-                registration->request = dns_request_cancel(registration->request);
+        registration->hurried = true;
+        registrar_hurry(registration->registrar);
+        if (registration->goal == GOAL_REGISTER)
+                registration_set_goal(registration, GOAL_WITHDRAW);
+        else
                 run(registration);
-                return;
-        }
-        (void) sd_event_add_time_relative(registration->options.event, &registration->hurry, CLOCK_MONOTONIC,
-                                          HURRY_USEC, USEC_PER_MSEC, on_hurry, registration);
+        hurry_start(registration);
 }
 
 int registration_new(const struct registration_options *options, struct registration **ret)
 {
         _cleanup_(registration_freep) struct registration *registration = calloc(1, sizeof(*registration));
         const struct ledger_entry *entry;
+        int r;
 
         if (!registration)
                 return -ENOMEM;
         registration->options = *options;
         registration->next_usec = USEC_INFINITY;
+        r = registrar_new(options->event, options->resolver, &options->zone, &registrar_events, registration,
+                          &registration->registrar);
+        if (r < 0)
+                return r;
         registration->choice = (struct name_choice){ options->name, options->suffix, .number = 1 };
         entry = name_choice_recall(&registration->choice, options->ledger, &options->zone);
         if (entry) {
-                int r = address_set_copy(&entry->addresses, &registration->held);
-
+                r = address_set_copy(&entry->addresses, &registration->held);
                 if (r < 0)
                         return r;
                 registration->options.name = entry->name;
@@ -772,9 +760,8 @@ struct registration *registration_free(struct registration *registration)
                 return NULL;
         timer_stop(registration);
         sd_event_source_disable_unref(registration->hurry);
-        service_lookup_free(registration->lookup);
-        dns_client_free(registration->client);
-        service_clear(&registration->service);
+        sd_event_source_disable_unref(registration->doubt);
+        registrar_free(registration->registrar);
         address_set_clear(&registration->wanted);
         address_set_clear(&registration->held);
         address_set_clear(&registration->sent);
@@ -793,8 +780,9 @@ void registration_get_info(const struct registration *registration, struct regis
                 .registered = &registration->held,
                 .next_usec = registration->next_usec,
                 .attempts = registration->attempts,
-                .settled = registration->attempts > 0 && !registration->request && !registration->lookup,
+                .settled = registration->attempts > 0 && !registration->request &&
+                           !registrar_is_busy(registration->registrar),
         };
-        (void) server_text(registration, ret->server, sizeof(ret->server));
+        (void) snprintf(ret->server, sizeof(ret->server), "%s", registrar_server(registration->registrar));
         strcpy(ret->reason, registration->reason);
 }

@@ -67,15 +67,17 @@ DEFINE_CLEANUP(struct registration *, registration_free)
 
 /* What is to be registered from now on; begins the first time it is called. 0 or -ENOMEM. */
 int registration_set_addresses(struct registration *registration, const struct address_set *addresses);
-/* Something changed that may make a difference: looks for the registrar again and tries at once. */
-void registration_kick(struct registration *registration);
+/* Something changed that may make a difference: looks for the registrar again and tries at once. An answer
+ * under way is waited for a little longer; not when the machine slept ("woken"): its connection is dead. */
+void registration_kick(struct registration *registration, bool woken);
 void registration_set_goal(struct registration *registration, enum registration_goal goal);
 /* Of the configuration, for what is sent from now on. */
 void registration_set_times(struct registration *registration, uint32_t key_ttl_sec, uint32_t addr_ttl_sec,
                             usec_t timeout_usec);
 /* Likewise. Without suffixes a suffixed name is one like any other, and no choice of the plain one's. */
 void registration_set_suffix(struct registration *registration, bool suffix);
-/* The process ends: what is under way gets a moment to end, then the goal is pursued. */
+/* The process ends: what is under way gets a moment to end, then the goal is pursued, in one short attempt;
+ * what cannot be taken away is left to its lease, and the registration ends all the same. */
 void registration_hurry(struct registration *registration);
 
 void registration_get_info(const struct registration *registration, struct registration_info *ret);

@@ -5,6 +5,9 @@
 
 #define RETRY_MIN_USEC   (2 * USEC_PER_SEC)
 #define RETRY_MAX_USEC   (5 * USEC_PER_MINUTE)
+#define ABSENT_MIN_USEC  (5 * USEC_PER_SEC)
+#define ABSENT_MAX_USEC  (15 * USEC_PER_MINUTE)
+#define ABSENT_IMPATIENT 4
 #define REFUSED_MIN_USEC (10 * USEC_PER_MINUTE)
 #define REFUSED_MAX_USEC (2 * USEC_PER_HOUR)
 
@@ -38,4 +41,13 @@ usec_t schedule_retry(unsigned failures, uint32_t lot)
 usec_t schedule_refused(unsigned refusals, uint32_t lot)
 {
         return spread(doubled(REFUSED_MIN_USEC, refusals, REFUSED_MAX_USEC), 10, lot);
+}
+
+usec_t schedule_absent(unsigned absences, uint32_t ttl_sec, uint32_t lot)
+{
+        usec_t span = doubled(ABSENT_MIN_USEC, absences, ABSENT_MAX_USEC);
+
+        if (absences > ABSENT_IMPATIENT)
+                span = MAX(span, MIN(ttl_sec * USEC_PER_SEC, ABSENT_MAX_USEC));
+        return spread(span, 10, lot);
 }

@@ -73,7 +73,8 @@ static void endpoint_add(struct service_lookup *lookup, const char *host, uint16
 
         if (service->n_endpoints >= SERVICE_ENDPOINTS_MAX || !(copy = strdup(host)))
                 return;
-        service->endpoints[service->n_endpoints++] = (struct endpoint){ .host = copy, .port = port };
+        service->endpoints[service->n_endpoints++] =
+                (struct endpoint){ .host = copy, .port = port, .target = lookup->target };
 }
 
 static void addresses_take(struct service_lookup *lookup, const struct record_list *records, bool any_owner)

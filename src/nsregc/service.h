@@ -16,6 +16,7 @@
 struct endpoint {
         char *host; /* address literal; a name where the DNS knew no address and another source may */
         uint16_t port;
+        size_t target; /* the number of the target that this is an address of */
 };
 
 struct service {

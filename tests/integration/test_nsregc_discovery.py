@@ -4,51 +4,8 @@ and the registrar's records end in that same named."""
 
 import pytest
 
-from lab import Zone, eventually, never
-
-NAME = "box.d.example"
-
-
-class Net:
-    """eth0 with 10.1.2.3/24, named on 127.0.0.1:53, nsregd that publishes there."""
-
-    def __init__(self, lab, zones=("d.example",), records="", others=(), search="", resolv_conf=None):
-        self.lab = lab
-        self.netns = lab.netns(resolv_conf=resolv_conf or f"nameserver 127.0.0.1\n{search}\n")
-        self.netns.dummy("eth0", "10.1.2.3/24")
-        self.named = lab.named(Zone(".", records="ns.lab.test. A 127.0.0.1", keys=[]), *[Zone(zone, records=records) for zone in zones], *others,
-                               netns=self.netns, port=53)
-        self.named.start()
-        self.nsregd = self.registrar(zones)
-        for zone in zones:
-            self.srv(f"0 0 {self.nsregd.port} ns1.{zone}.", zone)
-            self.update(f"update add ns1.{zone}. 60 A 127.0.0.1", zone)
-
-    def registrar(self, zones):
-        return self.lab.nsregd(zones={zone: {"upstreams": [self.named.upstream(zone)], "max-addr-ttl": "4s",
-                                             "min-addr-ttl": "1s"} for zone in zones}, netns=self.netns).start()
-
-    def update(self, line, zone="d.example"):
-        status, output = self.named.nsupdate(line, zone=zone)
-        assert status == 0, output
-
-    def srv(self, *rdata, zone="d.example", ttl=60):
-        if len(rdata) == 2 and " " not in rdata[1]:
-            rdata, zone = rdata[:1], rdata[1]
-        name = f"_nsreg._tcp.{zone}."
-        lines = [f"update delete {name} SRV", *[f"update add {name} {ttl} SRV {one}" for one in rdata]]
-        status, output = self.named.nsupdate(*lines, zone=zone)
-        assert status == 0, output
-
-    def nsregc(self, zones=None, **settings):
-        client = self.lab.nsregc("box", zones=zones, netns=self.netns, **settings)
-        return client
-
-    def registered(self, name=NAME, addresses=frozenset({"10.1.2.3"})):
-        eventually(lambda: self.named.addresses(name) == set(addresses), 30)
-
-    def resolv_conf(self, text):
-        self.netns.set_resolv_conf(text)
+from lab import Zone, never
+from lab.house import NAME, Net
 
 
 def test_configured_zone_through_resolv_conf(lab):

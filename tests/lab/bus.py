@@ -67,10 +67,11 @@ class Monitor:
 
 
 class Bus:
-    def __init__(self, directory):
+    def __init__(self, directory, in_namespaces=False):
         self.directory = str(directory)
-        # Abstract, so that other users reach it too.
-        self.address = f"unix:abstract=nsreg-lab-{os.getpid()}-{next(_numbers)}"
+        # Abstract, so that other users reach it too; but such an address is a network namespace's own.
+        self.address = (f"unix:path={self.directory}/bus" if in_namespaces else
+                        f"unix:abstract=nsreg-lab-{os.getpid()}-{next(_numbers)}")
         self.environment = {"DBUS_SYSTEM_BUS_ADDRESS": self.address}
         self.process = None
         self._monitors = []

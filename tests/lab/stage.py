@@ -64,8 +64,8 @@ class Lab:
     def nsregctl(self, **options):
         return self.keep(Nsregctl(self.subdirectory("nsregctl"), **options))
 
-    def bus(self):
-        return self.keep(Bus(self.subdirectory("bus")))
+    def bus(self, **options):
+        return self.keep(Bus(self.subdirectory("bus"), **options))
 
     def netns(self, **options):
         return self.keep(Netns(**options))

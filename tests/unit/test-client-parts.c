@@ -40,6 +40,15 @@ static void test_schedule(void **state)
         assert_int_equal(schedule_retry(1, 0), 1500 * USEC_PER_MSEC);
         assert_int_equal(schedule_refused(1, SCHEDULE_LOT / 2), 10 * USEC_PER_MINUTE);
         assert_int_equal(schedule_refused(1000000, SCHEDULE_LOT / 2), 2 * USEC_PER_HOUR);
+
+        assert_int_equal(schedule_absent(0, 0, SCHEDULE_LOT / 2), 5 * USEC_PER_SEC);
+        assert_int_equal(schedule_absent(1, 0, SCHEDULE_LOT / 2), 5 * USEC_PER_SEC);
+        assert_int_equal(schedule_absent(3, 0, SCHEDULE_LOT / 2), 20 * USEC_PER_SEC);
+        /* A week is what somebody once put into an SOA. */
+        assert_int_equal(schedule_absent(4, 604800, SCHEDULE_LOT / 2), 40 * USEC_PER_SEC);
+        assert_int_equal(schedule_absent(5, 604800, SCHEDULE_LOT / 2), 15 * USEC_PER_MINUTE);
+        assert_int_equal(schedule_absent(5, 300, SCHEDULE_LOT / 2), 5 * USEC_PER_MINUTE);
+        assert_int_equal(schedule_absent(1000000, UINT32_MAX, SCHEDULE_LOT / 2), 15 * USEC_PER_MINUTE);
 }
 
 /* ------ SRV order, RFC 2782 ------ */
