@@ -4,7 +4,10 @@
 /* Which zones to register in: the configured ones, and what the networks recommend. For each candidate domain
  * (local., home.arpa., search and route domains, the reverse names of network base addresses) the PTR RRs at
  * r._dns-sd._udp, else dr (RFC 6763 section 11); a search or route domain that has an SRV _nsreg._tcp is a
- * zone itself. */
+ * zone itself.
+ *
+ * A zone is one as soon as it is found, and as long as it is not surely gone: a candidate that has nothing to
+ * say all of a sudden is asked again over minutes, and one whose link vanished is kept for a moment. */
 
 #include <systemd/sd-event.h>
 
@@ -15,7 +18,7 @@
 
 struct discovery;
 
-/* The zones may have changed, or a round has ended. May call anything but free. */
+/* The zones may have changed, or something else that is told below. May call anything but free. */
 typedef void (*discovery_changed)(void *userdata);
 
 int discovery_new(sd_event *event, struct resolver *resolver, discovery_changed changed, void *userdata,
@@ -23,14 +26,18 @@ int discovery_new(sd_event *event, struct resolver *resolver, discovery_changed 
 struct discovery *discovery_free(struct discovery *discovery);
 DEFINE_CLEANUP(struct discovery *, discovery_free)
 
-/* configured: copied. discover false: nothing but those. Holds from the next round on. 0 or -ENOMEM. */
+/* configured: copied. discover false: nothing but those. Holds from the next run on. 0 or -ENOMEM. */
 int discovery_configure(struct discovery *discovery, const struct name_list *configured, bool discover);
 
-/* A round with these domains and networks; one under way is given up. Candidates that nobody answers for keep
- * what they gave before. */
+/* These are the domains and networks from now on. Asks the candidates that are new, that failed, or whose
+ * answer is no longer good; all of them if "anew", or if no network is one of before. */
 int discovery_run(struct discovery *discovery, const struct name_list *domains,
-                  const struct prefix_list *networks);
-/* Is a round under way. */
+                  const struct prefix_list *networks, bool anew);
+/* Is there a candidate that was not heard since the last run. */
 bool discovery_is_busy(const struct discovery *discovery);
+/* Have all been heard, and said the same for long enough: what is in no zone belongs nowhere. */
+bool discovery_is_sure(const struct discovery *discovery);
 /* Borrowed, good until the next call. */
 const struct name_list *discovery_zones(struct discovery *discovery);
+/* Why one of them cannot be asked, or NULL. Of local., which hardly anybody answers for, nothing is told. */
+const char *discovery_problem(const struct discovery *discovery);

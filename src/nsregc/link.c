@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "nsregc/link.h"
 
+#include <arpa/inet.h>
+#include <stdio.h>
 #include <sys/inotify.h>
 
 #include "nsregc/resolv-conf.h"
@@ -23,6 +25,7 @@ struct link_monitor {
         sd_bus *bus;
         sd_bus_slot *call, *match;
         struct name_list resolved;
+        struct server_list servers;
         void (*changed)(void *userdata);
         void *userdata;
 };
@@ -102,38 +105,136 @@ int link_monitor_domains(struct link_monitor *monitor, struct name_list *ret)
         return 0;
 }
 
-static int on_domains(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)
+const struct server_list *link_monitor_servers(const struct link_monitor *monitor)
+{
+        return &monitor->servers;
+}
+
+static int read_domains(sd_bus_message *reply, struct name_list *ret)
+{
+        int r = sd_bus_message_enter_container(reply, 'v', "a(isb)");
+
+        if (r >= 0)
+                r = sd_bus_message_enter_container(reply, 'a', "(isb)");
+        while (r >= 0) {
+                const char *domain;
+
+                r = sd_bus_message_read(reply, "(isb)", NULL, &domain, NULL);
+                if (r <= 0)
+                        break;
+                r = domain_add(ret, domain);
+        }
+        if (r >= 0)
+                r = sd_bus_message_exit_container(reply);
+        return r < 0 ? r : sd_bus_message_exit_container(reply);
+}
+
+static int server_add(struct server_list *list, int index, int family, const void *octets, size_t size)
+{
+        char text[INET6_ADDRSTRLEN], server[INET6_ADDRSTRLEN + 16];
+
+        /* Those of no link are for everything that no link claims. */
+        if (index <= 0 || (family == AF_INET ? size != 4 : family != AF_INET6 || size != 16))
+                return 0;
+        if (!inet_ntop(family, octets, text, sizeof(text)))
+                return -errno;
+        if (family == AF_INET6 && IN6_IS_ADDR_LINKLOCAL((const struct in6_addr *) octets))
+                (void) snprintf(server, sizeof(server), "%s%%%d", text, index);
+        else
+                (void) snprintf(server, sizeof(server), "%s", text);
+        return server_list_add(list, server);
+}
+
+static int read_servers(sd_bus_message *reply, struct server_list *ret)
+{
+        int r = sd_bus_message_enter_container(reply, 'v', "a(iiay)"), index, family;
+
+        if (r >= 0)
+                r = sd_bus_message_enter_container(reply, 'a', "(iiay)");
+        while (r >= 0 && (r = sd_bus_message_enter_container(reply, 'r', "iiay")) > 0) {
+                const void *octets;
+                size_t size;
+
+                r = sd_bus_message_read(reply, "ii", &index, &family);
+                if (r >= 0)
+                        r = sd_bus_message_read_array(reply, 'y', &octets, &size);
+                if (r >= 0)
+                        r = server_add(ret, index, family, octets, size);
+                if (r >= 0)
+                        r = sd_bus_message_exit_container(reply);
+        }
+        if (r >= 0)
+                r = sd_bus_message_exit_container(reply);
+        return r < 0 ? r : sd_bus_message_exit_container(reply);
+}
+
+static int read_manager(sd_bus_message *reply, struct name_list *domains, struct server_list *servers)
+{
+        int r = sd_bus_message_enter_container(reply, 'a', "{sv}");
+
+        while (r >= 0 && (r = sd_bus_message_enter_container(reply, 'e', "sv")) > 0) {
+                const char *property;
+
+                r = sd_bus_message_read(reply, "s", &property);
+                if (r < 0)
+                        break;
+                if (streq(property, "Domains"))
+                        r = read_domains(reply, domains);
+                else if (streq(property, "DNS"))
+                        r = read_servers(reply, servers);
+                else
+                        r = sd_bus_message_skip(reply, "v");
+                if (r >= 0)
+                        r = sd_bus_message_exit_container(reply);
+        }
+        return MIN(r, 0);
+}
+
+static bool name_list_same(const struct name_list *a, const struct name_list *b)
+{
+        for (size_t i = 0; i < a->n_items; i++)
+                if (!name_list_contains(b, &a->items[i]))
+                        return false;
+        return a->n_items == b->n_items; /* each is in there once */
+}
+
+static bool server_list_same(const struct server_list *a, const struct server_list *b)
+{
+        for (size_t i = 0; i < a->n_items && i < b->n_items; i++)
+                if (!streq(a->items[i], b->items[i]))
+                        return false;
+        return a->n_items == b->n_items;
+}
+
+static int on_manager(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)
 {
         struct link_monitor *monitor = userdata;
         struct name_list domains = { 0 };
+        struct server_list servers = { 0 };
+        bool same;
         int r;
 
         monitor->call = sd_bus_slot_unref(monitor->call);
         if (sd_bus_message_is_method_error(reply, NULL)) {
-                log_debug("systemd-resolved has no domains to tell: %s",
+                log_debug("systemd-resolved has nothing to tell: %s",
                           sd_bus_message_get_error(reply)->message);
                 return 0;
         }
-        r = sd_bus_message_enter_container(reply, 'v', "a(isb)");
-        if (r >= 0)
-                r = sd_bus_message_enter_container(reply, 'a', "(isb)");
-        for (;;) {
-                const char *domain;
-
-                if (r < 0)
-                        break;
-                r = sd_bus_message_read(reply, "(isb)", NULL, &domain, NULL);
-                if (r <= 0)
-                        break;
-                r = domain_add(&domains, domain);
-        }
+        r = read_manager(reply, &domains, &servers);
         if (r < 0) {
+                log_debug("What systemd-resolved tells is not understood: %s", strerror(-r));
                 name_list_clear(&domains);
+                server_list_clear(&servers);
                 return 0;
         }
+        same = name_list_same(&domains, &monitor->resolved) && server_list_same(&servers, &monitor->servers);
         name_list_clear(&monitor->resolved);
         monitor->resolved = domains;
-        monitor->changed(monitor->userdata);
+        server_list_clear(&monitor->servers);
+        monitor->servers = servers;
+        /* Properties change that are of no interest: which of the servers is asked now, to name one. */
+        if (!same)
+                monitor->changed(monitor->userdata);
         return 0;
 }
 
@@ -145,16 +246,16 @@ static void ask_resolved(struct link_monitor *monitor)
         monitor->call = sd_bus_slot_unref(monitor->call);
         r = sd_bus_message_new_method_call(monitor->bus, &message, "org.freedesktop.resolve1",
                                            "/org/freedesktop/resolve1", "org.freedesktop.DBus.Properties",
-                                           "Get");
+                                           "GetAll");
         if (r >= 0)
                 r = sd_bus_message_set_auto_start(message, false);
         if (r >= 0)
-                r = sd_bus_message_append(message, "ss", "org.freedesktop.resolve1.Manager", "Domains");
+                r = sd_bus_message_append(message, "s", "org.freedesktop.resolve1.Manager");
         if (r >= 0)
-                r = sd_bus_call_async(monitor->bus, &monitor->call, message, on_domains, monitor, 0);
+                r = sd_bus_call_async(monitor->bus, &monitor->call, message, on_manager, monitor, 0);
         sd_bus_message_unref(message);
         if (r < 0)
-                log_debug("asking systemd-resolved for domains: %s", strerror(-r));
+                log_debug("asking systemd-resolved: %s", strerror(-r));
 }
 
 static int on_properties(sd_bus_message *message, void *userdata, sd_bus_error *ret_error)
@@ -272,6 +373,7 @@ struct link_monitor *link_monitor_free(struct link_monitor *monitor)
         free(monitor->resolv_conf.path);
         free(monitor->networkd.path);
         name_list_clear(&monitor->resolved);
+        server_list_clear(&monitor->servers);
         sd_event_unref(monitor->event);
         free(monitor);
         return NULL;

@@ -7,6 +7,7 @@
 #include <systemd/sd-bus.h>
 #include <systemd/sd-event.h>
 
+#include "nsregc/resolv-conf.h"
 #include "registry/policy.h"
 #include "util/macro.h"
 
@@ -28,6 +29,9 @@ void link_monitor_set_bus(struct link_monitor *monitor, sd_bus *bus);
 /* All of them, each once; the root (a route-only "~.") left out. To be cleared by the caller. 0 or -ENOMEM.
  */
 int link_monitor_domains(struct link_monitor *monitor, struct name_list *ret);
+
+/* The DNS servers of the links, of which resolved tells; a view, none without it. */
+const struct server_list *link_monitor_servers(const struct link_monitor *monitor);
 
 /* Domains in the form of networkd's state file: KEY=value lines, of which DOMAINS and ROUTE_DOMAINS count. */
 int networkd_state_parse(const char *text, struct name_list *ret);

@@ -52,6 +52,7 @@ struct manager {
         bool released; /* on request */
         bool network_changed;
         bool woken; /* from sleep, and nobody knows it yet */
+        bool anew;  /* as a person wishes */
         sd_event_source *coalesce, *start, *stop, *tidy;
 };
 
@@ -64,6 +65,7 @@ static void tidy_later(struct manager *manager)
 
 static void status_update(struct manager *manager)
 {
+        const char *problem = discovery_problem(manager->discovery);
         size_t registered = 0, refused = 0, waiting = 0;
         char text[1200], reason[1024] = "";
 
@@ -84,7 +86,8 @@ static void status_update(struct manager *manager)
                 (void) snprintf(text, sizeof(text),
                                 "STATUS=This machine has no static host name to register");
         else if (manager->n_registrations == 0)
-                (void) snprintf(text, sizeof(text), "STATUS=%s: no zone to register in", manager->label);
+                (void) snprintf(text, sizeof(text), "STATUS=%s: no zone to register in%s%s", manager->label,
+                                problem ? ": " : "", problem ?: "");
         else
                 (void) snprintf(text, sizeof(text), "STATUS=%s: registered in %zu zones%s%.0zu%s%.0zu%s%s",
                                 manager->label, registered, refused ? ", refused in " : "", refused,
@@ -191,13 +194,25 @@ static void left_add(struct manager *manager, const struct ledger_entry *entry)
                 (void) add(manager, &entry->zone, &plain);
 }
 
+/* Our own name in a zone that was not found yet: it may be in a moment. */
+static bool left_waits(const struct manager *manager, const struct ledger_entry *entry)
+{
+        struct dns_name plain;
+
+        return manager->mode != MANAGER_RELEASE && !discovery_is_sure(manager->discovery) &&
+               name_of(manager, &entry->zone, &plain) &&
+               (dns_name_equal(&plain, &entry->name) || name_choice_number(&plain, &entry->name) >= 2) &&
+               !name_list_contains(discovery_zones(manager->discovery), &entry->zone);
+}
+
 /* Another name than ours is given up; ours in a zone that is no longer there only loses its records. */
 static void unwanted_end(struct manager *manager)
 {
         const struct name_list *zones = discovery_zones(manager->discovery);
 
         for (size_t i = 0; i < ledger_count(manager->ledger); i++)
-                left_add(manager, ledger_get(manager->ledger, i));
+                if (!left_waits(manager, ledger_get(manager->ledger, i)))
+                        left_add(manager, ledger_get(manager->ledger, i));
         for (size_t i = 0; i < manager->n_registrations; i++) {
                 struct registration_info info;
                 struct dns_name name;
@@ -249,21 +264,30 @@ static bool once_result(const struct manager *manager, bool *ret_good)
         return true;
 }
 
-/* What is in the way before any registration begins, or NULL. */
-static const char *nothing_to_do(const struct manager *manager)
+/* What is in the way before any registration begins, or NULL; owned by the caller. */
+static char *nothing_to_do(const struct manager *manager)
 {
+        const char *problem = discovery_problem(manager->discovery);
+        char *text;
+
         if (!manager->label[0])
-                return "This machine has no static host name; set one (hostnamectl hostname NAME) or give -n "
-                       "NAME";
-        if (manager->n_registrations == 0)
-                return "There is no zone to register in; name one on the command line or as zones: in the "
-                       "configuration";
-        return NULL;
+                return strdup("This machine has no static host name; set one (hostnamectl hostname NAME) or "
+                              "give -n "
+                              "NAME");
+        if (manager->n_registrations > 0)
+                return NULL;
+        if (asprintf(
+                    &text,
+                    "There is no zone to register in%s%s%s; name one on the command line or as zones: in the "
+                    "configuration",
+                    problem ? " (" : "", problem ?: "", problem ? ")" : "") < 0)
+                return NULL;
+        return text;
 }
 
 static void once_report(const struct manager *manager)
 {
-        const char *nothing = nothing_to_do(manager);
+        _cleanup_free_ char *nothing = nothing_to_do(manager);
 
         if (nothing)
                 log_error("%s", nothing);
@@ -279,15 +303,13 @@ static void once_report(const struct manager *manager)
 
 bool manager_settled(const struct manager *manager, bool *ret_good, char **ret_why)
 {
-        const char *nothing = nothing_to_do(manager);
         char name[DNS_NAME_FORMAT_MAX];
 
         *ret_why = NULL;
         if (!manager->started || !manager->addresses_known || manager->network_changed ||
             !once_result(manager, ret_good))
                 return false;
-        if (nothing)
-                *ret_why = strdup(nothing);
+        *ret_why = nothing_to_do(manager);
         for (size_t i = 0; i < manager->n_registrations && !*ret_good && !*ret_why; i++) {
                 struct registration_info info;
 
@@ -351,17 +373,19 @@ static int on_tidy(sd_event_source *source, void *userdata)
 
 /* ------ what the machine tells ------ */
 
-static void discover(struct manager *manager)
+static void discover(struct manager *manager, bool anew)
 {
         struct name_list domains = { 0 };
         struct prefix_list networks = { 0 };
         int r;
 
-        r = link_monitor_domains(manager->links, &domains);
+        r = resolver_set_link_servers(manager->resolver, link_monitor_servers(manager->links));
+        if (r >= 0)
+                r = link_monitor_domains(manager->links, &domains);
         if (r >= 0)
                 r = address_monitor_networks(manager->addresses, &networks);
         if (r >= 0)
-                r = discovery_run(manager->discovery, &domains, &networks);
+                r = discovery_run(manager->discovery, &domains, &networks, anew);
         if (r < 0)
                 log_error("Discovery: %s", strerror(-r));
         name_list_clear(&domains);
@@ -370,7 +394,10 @@ static void discover(struct manager *manager)
 
 static void on_discovery(void *userdata)
 {
-        reconcile(userdata);
+        struct manager *manager = userdata;
+
+        reconcile(manager);
+        tidy_later(manager); /* the status, whatever else is to be waited for */
 }
 
 static int on_coalesce(sd_event_source *source, uint64_t usec, void *userdata)
@@ -380,6 +407,8 @@ static int on_coalesce(sd_event_source *source, uint64_t usec, void *userdata)
         manager->coalesce = sd_event_source_disable_unref(manager->coalesce);
         if (manager->stopping || !manager->started || !manager->addresses_known)
                 return 0;
+        if (manager->network_changed)
+                resolver_forget(manager->resolver);
         for (size_t i = 0; i < manager->n_registrations; i++) {
                 struct registration_info info;
 
@@ -391,8 +420,8 @@ static int on_coalesce(sd_event_source *source, uint64_t usec, void *userdata)
                                                           address_monitor_get(manager->addresses));
         }
         if (manager->network_changed)
-                discover(manager);
-        manager->network_changed = manager->woken = false;
+                discover(manager, manager->woken || manager->anew);
+        manager->network_changed = manager->woken = manager->anew = false;
         tidy_later(manager);
         return 0;
 }
@@ -410,7 +439,7 @@ static void begin(struct manager *manager)
 {
         if (!manager->started || !manager->addresses_known)
                 return;
-        discover(manager);
+        discover(manager, true);
         tidy_later(manager);
 }
 
@@ -527,6 +556,7 @@ void manager_stop(struct manager *manager)
 void manager_refresh(struct manager *manager)
 {
         manager->released = false;
+        manager->anew = true;
         network_changed(manager);
         reconcile(manager);
 }

@@ -171,7 +171,7 @@ static int apply_server(const char *text, struct nsregc_config *config)
 
         r = config_server_parse(text, NSREGC_DNS_PORT, &server);
         if (r == -EINVAL)
-                return complain("--server", text, "SERVER or SERVER@PORT is wanted");
+                return complain("--server", text, "SERVER or SERVER@PORT is wanted (the port behind an @)");
         if (r < 0)
                 return r;
         config_server_clear(&config->dns_server);

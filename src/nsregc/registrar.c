@@ -170,18 +170,15 @@ static void on_absent(struct registrar *registrar, const struct service *service
         registrar->events->absent(registrar->userdata, absent_span(registrar, service->ttl_sec), why);
 }
 
-static void on_service(void *userdata, int error, struct service *service)
+static void on_service(void *userdata, int error, const char *why, struct service *service)
 {
         struct registrar *registrar = userdata;
-        char zone[DNS_NAME_FORMAT_MAX], why[DNS_NAME_FORMAT_MAX + 128];
 
         registrar->lookup = NULL;
         if (error < 0) {
-                if (go_on_with_old(registrar))
-                        return;
-                (void) snprintf(why, sizeof(why), "the DNS does not answer for _nsreg._tcp.%s: %s",
-                                dns_name_format(&registrar->zone, zone), strerror(-error));
-                registrar->events->unreachable(registrar->userdata, why);
+                log_debug("asking for a registrar: %s", why);
+                if (!go_on_with_old(registrar))
+                        registrar->events->unreachable(registrar->userdata, why);
                 return;
         }
         if (service->n_endpoints == 0) {

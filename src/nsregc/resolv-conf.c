@@ -7,21 +7,29 @@
 #define FILE_MAX  65536
 #define SEPARATOR " \t\r"
 
-static int server_add(struct resolv_conf *conf, const char *text)
+int server_list_add(struct server_list *list, const char *server)
 {
-        char **servers;
+        char **items;
 
-        if (conf->n_servers >= RESOLV_CONF_SERVERS_MAX)
+        if (list->n_items >= SERVER_LIST_MAX)
                 return 0;
-        servers = reallocarray(conf->servers, conf->n_servers + 1, sizeof(*servers));
-        if (!servers)
+        items = reallocarray(list->items, list->n_items + 1, sizeof(*items));
+        if (!items)
                 return -ENOMEM;
-        conf->servers = servers;
-        servers[conf->n_servers] = strdup(text);
-        if (!servers[conf->n_servers])
+        list->items = items;
+        items[list->n_items] = strdup(server);
+        if (!items[list->n_items])
                 return -ENOMEM;
-        conf->n_servers++;
+        list->n_items++;
         return 0;
+}
+
+void server_list_clear(struct server_list *list)
+{
+        for (size_t i = 0; i < list->n_items; i++)
+                free(list->items[i]);
+        free(list->items);
+        *list = (struct server_list){ 0 };
 }
 
 static int line_parse(struct resolv_conf *conf, char *line)
@@ -33,7 +41,8 @@ static int line_parse(struct resolv_conf *conf, char *line)
         if (!word || word[0] == '#' || word[0] == ';')
                 return 0;
         if (streq(word, "nameserver"))
-                return (value = strtok_r(NULL, SEPARATOR, &saved)) ? server_add(conf, value) : 0;
+                return (value = strtok_r(NULL, SEPARATOR, &saved)) ? server_list_add(&conf->servers, value)
+                                                                   : 0;
         if (!streq(word, "search") && !streq(word, "domain"))
                 return 0;
 
@@ -53,19 +62,18 @@ int resolv_conf_parse(const char *text, struct resolv_conf *ret)
 {
         _cleanup_free_ char *copy = strdup(text);
         char *saved = NULL;
+        int r = 0;
 
         resolv_conf_clear(ret);
         if (!copy)
                 return -ENOMEM;
-        for (char *line = strtok_r(copy, "\n", &saved); line; line = strtok_r(NULL, "\n", &saved)) {
-                int r = line_parse(ret, line);
-
-                if (r < 0) {
-                        resolv_conf_clear(ret);
-                        return r;
-                }
-        }
-        return 0;
+        for (char *line = strtok_r(copy, "\n", &saved); line && r >= 0; line = strtok_r(NULL, "\n", &saved))
+                r = line_parse(ret, line);
+        if (r >= 0 && ret->servers.n_items == 0)
+                r = server_list_add(&ret->servers, "127.0.0.1");
+        if (r < 0)
+                resolv_conf_clear(ret);
+        return MIN(r, 0);
 }
 
 int resolv_conf_read(const char *path, struct resolv_conf *ret)
@@ -75,6 +83,8 @@ int resolv_conf_read(const char *path, struct resolv_conf *ret)
         int r;
 
         r = file_read(path, FILE_MAX, &text, &size);
+        if (r == -ENOENT)
+                return resolv_conf_parse("", ret);
         if (r < 0)
                 return r;
         return resolv_conf_parse(text, ret);
@@ -82,9 +92,7 @@ int resolv_conf_read(const char *path, struct resolv_conf *ret)
 
 void resolv_conf_clear(struct resolv_conf *conf)
 {
-        for (size_t i = 0; i < conf->n_servers; i++)
-                free(conf->servers[i]);
-        free(conf->servers);
+        server_list_clear(&conf->servers);
         name_list_clear(&conf->search);
         *conf = (struct resolv_conf){ 0 };
 }

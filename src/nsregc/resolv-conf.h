@@ -7,15 +7,23 @@
 
 #include "registry/policy.h"
 
+struct server_list {
+        char **items; /* address literals, in order; IPv6 with zone as it stands there */
+        size_t n_items;
+};
+
+#define SERVER_LIST_MAX 8 /* more are passed over */
+
+int server_list_add(struct server_list *list, const char *server); /* 0 or -ENOMEM */
+void server_list_clear(struct server_list *list);
+
 struct resolv_conf {
-        char **servers; /* address literals, in order; IPv6 with zone as it stands there */
-        size_t n_servers;
+        struct server_list servers; /* 127.0.0.1 where none is named */
         struct name_list search;
 };
 
-#define RESOLV_CONF_SERVERS_MAX 8
-
-/* Into a struct that is all zero or was read into before. 0; -ENOMEM; what reading the file says. */
+/* Into a struct that is all zero or was read into before. A file that is not there is an empty one. 0;
+ * -ENOMEM; what reading the file says. */
 int resolv_conf_read(const char *path, struct resolv_conf *ret);
 int resolv_conf_parse(const char *text, struct resolv_conf *ret);
 void resolv_conf_clear(struct resolv_conf *conf);

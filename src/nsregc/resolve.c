@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "nsregc/resolve.h"
 
+#include <stdio.h>
 #include <sys/queue.h>
 
 #include "dns/edns.h"
 #include "dns/message.h"
 #include "net/dns-client.h"
-#include "nsregc/resolv-conf.h"
 #include "util/log.h"
 
-#define DNS_PORT            53
 #define SERVER_TIMEOUT_USEC (3 * USEC_PER_SEC)
+#define PLAIN_MAX           8           /* servers known to do without EDNS */
 #define RESOLVED_DNS        UINT64_C(1) /* classic DNS only: no LLMNR, no mDNS */
 
 struct resolve_query {
@@ -19,9 +19,18 @@ struct resolve_query {
         struct dns_name name;
         uint16_t type;
         usec_t deadline_usec;
-        struct resolv_conf servers;
-        size_t next_server;
+        struct server_list servers;
+        bool of_link;  /* the servers: what one does not have another may */
+        size_t server; /* being asked; of the second round, in which nobody gets an OPT, from n_items on */
+        bool silent[SERVER_LIST_MAX];
+        bool begun;
+        bool plain; /* the question under way has no OPT */
         int error;
+        bool said;     /* the reason is a server's word, not its silence */
+        bool negative; /* one has answered, with nothing */
+        unsigned negative_rcode;
+        uint32_t negative_ttl_sec;
+        char why[RESOLVE_WHY_MAX];
         struct dns_client *client;
         sd_bus_slot *slot;
         sd_event_source *later;
@@ -40,10 +49,14 @@ struct resolver {
         char *resolv_conf;
         sd_bus *bus;
         bool resolved_absent; /* told once */
+        struct server_list link_servers;
+        struct dns_name local;
+        char *plain[PLAIN_MAX];
+        size_t n_plain;
         struct query_list queries;
 };
 
-static void try_next_server(struct resolve_query *query);
+static void ask_next(struct resolve_query *query);
 
 struct resolve_query *resolve_query_free(struct resolve_query *query)
 {
@@ -53,73 +66,164 @@ struct resolve_query *resolve_query_free(struct resolve_query *query)
         dns_client_free(query->client);
         sd_bus_slot_unref(query->slot);
         sd_event_source_disable_unref(query->later);
-        resolv_conf_clear(&query->servers);
+        server_list_clear(&query->servers);
         free(query);
         return NULL;
 }
 
-static void query_complete(struct resolve_query *query, int error, unsigned rcode,
-                           const struct record_list *records, uint32_t negative_ttl)
+static void query_complete(struct resolve_query *query, const struct resolve_answer *answer)
 {
         static const struct record_list none;
+        struct resolve_answer told = *answer;
         resolve_done done = query->done;
         void *userdata = query->userdata;
+        char why[RESOLVE_WHY_MAX];
 
+        memcpy(why, query->why, sizeof(why));
+        told.why = why;
+        told.records = answer->records ?: &none;
         resolve_query_free(query);
-        done(userdata, error, rcode, records ?: &none, negative_ttl);
+        done(userdata, &told);
 }
 
-/* RFC 2308: the SOA of a negative answer says how long it holds. */
-static uint32_t negative_ttl_of(const struct dns_message *message)
+static void query_fail(struct resolve_query *query, int error)
 {
-        unsigned first, n = dns_message_section(message, DNS_SECTION_AUTHORITY, &first);
+        query_complete(query, &(struct resolve_answer){ .error = error });
+}
 
-        for (unsigned i = first; i < first + n; i++) {
-                const struct dns_rr *rr = &message->rrs[i];
-                const uint8_t *end = dns_message_rdata(message, rr) + rr->rdlength;
+/* ------ servers ------ */
 
-                if (rr->type != DNS_TYPE_SOA || rr->rdlength < 22)
-                        continue;
-                uint32_t minimum = (uint32_t) end[-4] << 24 | (uint32_t) end[-3] << 16 |
-                                   (uint32_t) end[-2] << 8 | end[-1];
-                return MIN(minimum, rr->ttl);
+static const char *server_at(const struct resolve_query *query)
+{
+        return query->servers.items[query->server % query->servers.n_items];
+}
+
+static struct resolve_question question_of(const struct resolve_query *query)
+{
+        return (struct resolve_question){
+                .name = &query->name,
+                .type = query->type,
+                .server = server_at(query),
+                .port = query->resolver->server ? query->resolver->port : RESOLVE_DNS_PORT,
+        };
+}
+
+static bool plain_known(const struct resolver *resolver, const char *server)
+{
+        for (size_t i = 0; i < resolver->n_plain; i++)
+                if (streq(resolver->plain[i], server))
+                        return true;
+        return false;
+}
+
+static void plain_note(struct resolver *resolver, const char *server)
+{
+        char *copy;
+
+        if (plain_known(resolver, server) || resolver->n_plain == PLAIN_MAX || !(copy = strdup(server)))
+                return;
+        log_debug("%s answers without EDNS only", server);
+        resolver->plain[resolver->n_plain++] = copy;
+}
+
+void resolver_forget(struct resolver *resolver)
+{
+        while (resolver->n_plain > 0)
+                free(resolver->plain[--resolver->n_plain]);
+}
+
+static void note_failure(struct resolve_query *query, int error)
+{
+        struct resolve_question question = question_of(query);
+
+        query->error = error;
+        if (error == -ETIMEDOUT)
+                query->silent[query->server % query->servers.n_items] = true;
+        if (!query->said)
+                resolve_why_error(&question, error, query->why);
+}
+
+static void note_refusal(struct resolve_query *query, const struct dns_message *message)
+{
+        struct resolve_question question = question_of(query);
+
+        query->error = -EAGAIN;
+        query->said = true;
+        resolve_why_rcode(&question, message, query->why);
+}
+
+static int server_ask(struct resolve_query *query);
+
+static void on_message(struct resolve_query *query, const struct dns_message *message)
+{
+        struct record_list records = { 0 };
+        unsigned rcode = dns_message_rcode(message);
+
+        if (!query->plain && resolve_dislikes_edns(message)) {
+                note_refusal(query, message);
+                query->plain = true;
+                if (server_ask(query) < 0)
+                        ask_next(query);
+                return;
         }
-        return 0;
+        if (rcode != DNS_RCODE_NOERROR && rcode != DNS_RCODE_NXDOMAIN) {
+                note_refusal(query, message);
+                ask_next(query);
+                return;
+        }
+        if (query->plain)
+                plain_note(query->resolver, server_at(query));
+        if (record_list_read(&records, message) < 0) {
+                note_failure(query, -EBADMSG);
+                ask_next(query);
+        } else if (records.n_items == 0 && query->of_link) {
+                query->negative = true;
+                query->negative_rcode = rcode;
+                query->negative_ttl_sec = resolve_negative_ttl(message);
+                ask_next(query);
+        } else
+                query_complete(query, &(struct resolve_answer){
+                                              .rcode = rcode,
+                                              .records = &records,
+                                              .negative_ttl_sec = resolve_negative_ttl(message),
+                                      });
+        record_list_clear(&records);
 }
 
 static void on_reply(void *userdata, int error, const uint8_t *reply, size_t size)
 {
         struct resolve_query *query = userdata;
-        struct record_list records = { 0 };
         struct dns_message message;
-        unsigned rcode;
 
         if (error == 0 && dns_message_walk(reply, size, NULL, &message, NULL) < 0)
                 error = -EBADMSG;
-        if (error < 0) {
-                query->error = error;
-                try_next_server(query);
+        if (error == 0) {
+                on_message(query, &message);
                 return;
         }
-        rcode = dns_message_rcode(&message);
-        if (rcode != DNS_RCODE_NOERROR && rcode != DNS_RCODE_NXDOMAIN) {
-                query->error = -EAGAIN;
-                try_next_server(query);
-                return;
-        }
-        if (record_list_read(&records, &message) < 0)
-                error = -EBADMSG;
-        query_complete(query, error, rcode, &records, negative_ttl_of(&message));
-        record_list_clear(&records);
+        note_failure(query, error);
+        ask_next(query);
 }
 
-static int server_ask(struct resolve_query *query, const char *host, uint16_t port, bool tcp, usec_t timeout)
+/* What this server may have of the time that is left: some of them are silent to an OPT, so each may be asked
+ * twice. */
+static usec_t share(const struct resolve_query *query)
+{
+        usec_t left = usec_sub(query->deadline_usec, now_usec(CLOCK_MONOTONIC));
+        size_t turns = 2 * query->servers.n_items - query->server;
+
+        return turns <= 1 ? left : MIN(left / turns, SERVER_TIMEOUT_USEC);
+}
+
+static int server_ask(struct resolve_query *query)
 {
         struct resolver *resolver = query->resolver;
+        struct resolve_question question = question_of(query);
+        usec_t timeout = share(query);
         struct dns_client_options options = {
-                .host = host,
-                .port = port,
-                .udp = !tcp,
+                .host = question.server,
+                .port = question.port,
+                .udp = !resolver->tcp,
                 .connect_timeout_usec = timeout,
         };
         struct dns_edns edns = { .present = true, .udp_size = DNS_UDP_MAX, .ede_code = -1 };
@@ -134,56 +238,80 @@ static int server_ask(struct resolve_query *query, const char *host, uint16_t po
                 return r;
         dns_builder_begin(&builder, message, sizeof(message), dns_client_id(query->client), DNS_FLAG_RD);
         dns_builder_question(&builder, &query->name, query->type, DNS_CLASS_IN);
-        dns_edns_write(&builder, &edns, 0);
+        if (!query->plain)
+                dns_edns_write(&builder, &edns, 0);
         size = dns_builder_end(&builder);
         if (size < 0)
                 return (int) size;
         return dns_client_request(query->client, message, (size_t) size, timeout, on_reply, query, NULL);
 }
 
-static void try_next_server(struct resolve_query *query)
+/* Moves on to the next turn that makes sense: in the second round those that were silent. False: there is
+ * none. */
+static bool turn_next(struct resolve_query *query)
 {
-        struct resolver *resolver = query->resolver;
+        size_t n = query->servers.n_items;
 
-        for (;;) {
-                usec_t left = usec_sub(query->deadline_usec, now_usec(CLOCK_MONOTONIC));
-                size_t n = resolver->server ? 1 : query->servers.n_servers;
-                int r;
+        query->server += query->begun;
+        query->begun = true;
+        while (query->server >= n && query->server < 2 * n && !query->silent[query->server - n])
+                query->server++;
+        query->plain = query->server >= n || plain_known(query->resolver, server_at(query));
+        return query->server < 2 * n && query->deadline_usec > now_usec(CLOCK_MONOTONIC);
+}
 
-                if (query->next_server >= n || left == 0) {
-                        query_complete(query, query->error < 0 ? query->error : -ETIMEDOUT, 0, NULL, 0);
-                        return;
-                }
-                if (resolver->server) {
-                        query->next_server++;
-                        r = server_ask(query, resolver->server, resolver->port, resolver->tcp, left);
-                } else {
-                        const char *server = query->servers.servers[query->next_server++];
+static void ask_next(struct resolve_query *query)
+{
+        while (query->servers.n_items > 0 && turn_next(query)) {
+                int r = server_ask(query);
 
-                        if (query->next_server < n)
-                                left = MIN(left, SERVER_TIMEOUT_USEC);
-                        r = server_ask(query, server, DNS_PORT, resolver->tcp, left);
-                }
                 if (r >= 0)
                         return;
-                query->error = r;
+                note_failure(query, r);
         }
+        if (query->negative)
+                query_complete(query, &(struct resolve_answer){
+                                              .rcode = query->negative_rcode,
+                                              .negative_ttl_sec = query->negative_ttl_sec,
+                                      });
+        else
+                query_fail(query, query->error < 0 ? query->error : -ETIMEDOUT);
+}
+
+static int servers_choose(struct resolve_query *query)
+{
+        struct resolver *resolver = query->resolver;
+        struct resolv_conf conf = { 0 };
+        int r;
+
+        server_list_clear(&query->servers);
+        if (resolver->server)
+                return server_list_add(&query->servers, resolver->server);
+        if (query->of_link) {
+                for (size_t i = 0; i < resolver->link_servers.n_items; i++) {
+                        r = server_list_add(&query->servers, resolver->link_servers.items[i]);
+                        if (r < 0)
+                                return r;
+                }
+                return 0;
+        }
+        r = resolv_conf_read(resolver->resolv_conf ?: "/etc/resolv.conf", &conf);
+        query->servers = conf.servers;
+        conf.servers = (struct server_list){ 0 };
+        resolv_conf_clear(&conf);
+        return r;
 }
 
 static void ask_servers(struct resolve_query *query)
 {
-        const char *path = query->resolver->resolv_conf ?: "/etc/resolv.conf";
+        int r = servers_choose(query);
 
-        query->next_server = 0;
-        if (!query->resolver->server) {
-                int r = resolv_conf_read(path, &query->servers);
-
-                if (r < 0)
-                        query->error = r;
-                if (query->servers.n_servers == 0 && query->error == 0)
-                        query->error = -ENETUNREACH;
+        if (r < 0) {
+                query->error = r;
+                (void) snprintf(query->why, sizeof(query->why), "%s: %s",
+                                query->resolver->resolv_conf ?: "/etc/resolv.conf", strerror(-r));
         }
-        try_next_server(query);
+        ask_next(query);
 }
 
 static int on_later(sd_event_source *source, void *userdata)
@@ -227,6 +355,7 @@ static int on_resolved(sd_bus_message *reply, void *userdata, sd_bus_error *ret_
 {
         struct resolve_query *query = userdata;
         const sd_bus_error *error = sd_bus_message_get_error(reply);
+        struct resolve_question question = { &query->name, query->type, "systemd-resolved" };
         struct record_list records = { 0 };
         int r;
 
@@ -234,12 +363,14 @@ static int on_resolved(sd_bus_message *reply, void *userdata, sd_bus_error *ret_
         if (!error) {
                 query->resolver->resolved_absent = false;
                 r = records_from_bus(reply, &records);
-                query_complete(query, r, DNS_RCODE_NOERROR, &records, 0);
+                if (r < 0)
+                        resolve_why_error(&question, r, query->why);
+                query_complete(query, &(struct resolve_answer){ .error = r, .records = &records });
                 record_list_clear(&records);
         } else if (sd_bus_error_has_name(error, "org.freedesktop.resolve1.DnsError.NXDOMAIN"))
-                query_complete(query, 0, DNS_RCODE_NXDOMAIN, NULL, 0);
+                query_complete(query, &(struct resolve_answer){ .rcode = DNS_RCODE_NXDOMAIN });
         else if (sd_bus_error_has_name(error, "org.freedesktop.resolve1.NoSuchRR"))
-                query_complete(query, 0, DNS_RCODE_NOERROR, NULL, 0);
+                query_complete(query, &(struct resolve_answer){ .rcode = DNS_RCODE_NOERROR });
         else if (error_is_absence(error)) {
                 if (!query->resolver->resolved_absent)
                         log_info("systemd-resolved does not answer (%s); asking the servers of resolv.conf",
@@ -247,13 +378,13 @@ static int on_resolved(sd_bus_message *reply, void *userdata, sd_bus_error *ret_
                 query->resolver->resolved_absent = true;
                 ask_servers(query);
         } else {
-                log_debug("systemd-resolved: %s", error->message ?: error->name);
+                resolve_why_text(&question, error->message ?: error->name, query->why);
                 r = -EAGAIN;
                 if (sd_bus_error_has_name(error, SD_BUS_ERROR_NO_REPLY))
                         r = -ETIMEDOUT;
                 else if (sd_bus_error_has_name(error, "org.freedesktop.resolve1.NoNameServers"))
                         r = -ENETUNREACH;
-                query_complete(query, r, 0, NULL, 0);
+                query_fail(query, r);
         }
         return 0;
 }
@@ -297,8 +428,10 @@ int resolver_ask(struct resolver *resolver, const struct dns_name *name, uint16_
         query->userdata = userdata;
         LIST_INSERT_HEAD(&resolver->queries, query, entry);
 
+        query->of_link = !resolver->server && resolver->bus && resolver->link_servers.n_items > 0 &&
+                         dns_name_is_subdomain(name, &resolver->local);
         /* Asked each time, since it may have come (back): an absence is told at once. */
-        if (!resolver->server && resolver->bus)
+        if (!resolver->server && resolver->bus && !query->of_link)
                 r = ask_resolved(query);
         if (r < 0)
                 r = sd_event_add_defer(resolver->event, &query->later, on_later, query);
@@ -325,6 +458,23 @@ void resolver_set_bus(struct resolver *resolver, sd_bus *bus)
         }
 }
 
+int resolver_set_link_servers(struct resolver *resolver, const struct server_list *servers)
+{
+        struct server_list copy = { 0 };
+
+        for (size_t i = 0; servers && i < servers->n_items; i++) {
+                int r = server_list_add(&copy, servers->items[i]);
+
+                if (r < 0) {
+                        server_list_clear(&copy);
+                        return r;
+                }
+        }
+        server_list_clear(&resolver->link_servers);
+        resolver->link_servers = copy;
+        return 0;
+}
+
 int resolver_configure(struct resolver *resolver, const struct resolver_options *options)
 {
         _cleanup_free_ char *server = NULL, *resolv_conf = NULL;
@@ -333,6 +483,7 @@ int resolver_configure(struct resolver *resolver, const struct resolver_options 
                 return -ENOMEM;
         if (options->resolv_conf && !(resolv_conf = strdup(options->resolv_conf)))
                 return -ENOMEM;
+        resolver_forget(resolver);
         free(resolver->server);
         free(resolver->resolv_conf);
         resolver->server = TAKE_PTR(server);
@@ -352,6 +503,9 @@ int resolver_new(sd_event *event, const struct resolver_options *options, struct
                 return -ENOMEM;
         resolver->event = sd_event_ref(event);
         LIST_INIT(&resolver->queries);
+        r = dns_name_parse("local.", &resolver->local);
+        if (r < 0)
+                return r;
         r = resolver_configure(resolver, options);
         if (r < 0)
                 return r;
@@ -364,6 +518,8 @@ struct resolver *resolver_free(struct resolver *resolver)
         if (!resolver)
                 return NULL;
         assert(LIST_EMPTY(&resolver->queries));
+        resolver_forget(resolver);
+        server_list_clear(&resolver->link_servers);
         free(resolver->server);
         free(resolver->resolv_conf);
         sd_event_unref(resolver->event);

@@ -2,13 +2,14 @@
 #pragma once
 
 /* Asks the DNS: the configured server, else systemd-resolved over D-Bus, else the servers of resolv.conf in
- * turn (UDP, TCP on truncation). Asynchronous. */
+ * turn (UDP, TCP on truncation; without EDNS where a server does not answer with it). Asynchronous. */
 
 #include <systemd/sd-bus.h>
 #include <systemd/sd-event.h>
 
 #include "dns/name.h"
-#include "nsregc/record.h"
+#include "nsregc/resolv-conf.h"
+#include "nsregc/resolve-answer.h"
 #include "util/macro.h"
 #include "util/time.h"
 
@@ -23,13 +24,8 @@ struct resolver_options {
 struct resolver;
 struct resolve_query;
 
-/* error 0: an answer. The list holds records of the type asked for (CNAMEs followed) and what came along with
- * them; it may be empty, which is an answer too (rcode tells NXDOMAIN apart). negative_ttl_sec: how long an
- * empty one may be believed, 0: not told. Else negative: nobody answered (-ETIMEDOUT, -ECONNREFUSED, ...) or
- * nobody could (-EAGAIN: SERVFAIL and its like). The query is freed behind the call. Never called from within
- * resolver_ask(). */
-typedef void (*resolve_done)(void *userdata, int error, unsigned rcode, const struct record_list *records,
-                             uint32_t negative_ttl_sec);
+/* The query is freed behind the call, the answer with it. Never called from within resolver_ask(). */
+typedef void (*resolve_done)(void *userdata, const struct resolve_answer *answer);
 
 int resolver_new(sd_event *event, const struct resolver_options *options, struct resolver **ret);
 struct resolver *resolver_free(struct resolver *resolver); /* queries must be gone */
@@ -39,6 +35,13 @@ DEFINE_CLEANUP(struct resolver *, resolver_free)
 int resolver_configure(struct resolver *resolver, const struct resolver_options *options);
 /* NULL: none. Queries that wait on the old bus go on without it. */
 void resolver_set_bus(struct resolver *resolver, sd_bus *bus);
+
+/* The DNS servers of the links, of which resolved tells: they are asked, one after the other until one knows
+ * something, for names below local., which resolved itself sends to nobody. Copied; none: NULL. 0 or -ENOMEM.
+ */
+int resolver_set_link_servers(struct resolver *resolver, const struct server_list *servers);
+/* Another network: what was learned of servers is forgotten. */
+void resolver_forget(struct resolver *resolver);
 
 int resolver_ask(struct resolver *resolver, const struct dns_name *name, uint16_t type, resolve_done done,
                  void *userdata, struct resolve_query **ret);

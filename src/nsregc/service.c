@@ -54,7 +54,7 @@ struct service_lookup *service_lookup_free(struct service_lookup *lookup)
         return NULL;
 }
 
-static void lookup_complete(struct service_lookup *lookup, int error)
+static void lookup_complete(struct service_lookup *lookup, int error, const char *why)
 {
         service_done done = lookup->done;
         void *userdata = lookup->userdata;
@@ -62,7 +62,7 @@ static void lookup_complete(struct service_lookup *lookup, int error)
 
         lookup->service = (struct service){ 0 };
         service_lookup_free(lookup);
-        done(userdata, error, &service);
+        done(userdata, error, why, &service);
         service_clear(&service);
 }
 
@@ -94,8 +94,17 @@ static void addresses_take(struct service_lookup *lookup, const struct record_li
         }
 }
 
-static void on_address(void *userdata, int error, unsigned rcode, const struct record_list *records,
-                       uint32_t negative_ttl);
+static void on_address(void *userdata, const struct resolve_answer *answer);
+
+/* As /etc/hosts has them: without the last dot, with which that is not searched. */
+static const char *host_name(const struct dns_name *name, char text[static DNS_NAME_FORMAT_MAX])
+{
+        size_t length = strlen(dns_name_format(name, text));
+
+        if (length > 1)
+                text[length - 1] = '\0';
+        return text;
+}
 
 /* Goes on with the addresses of the target at hand; those that came along with the SRV are taken as they are.
  */
@@ -116,40 +125,39 @@ static void lookup_step(struct service_lookup *lookup)
                                  &lookup->query) >= 0)
                         return;
                 if (lookup->service.n_endpoints == lookup->before)
-                        endpoint_add(lookup, dns_name_format(&target->target, name), target->port);
+                        endpoint_add(lookup, host_name(&target->target, name), target->port);
                 lookup->target++;
                 lookup->family_type = 0;
         }
-        lookup_complete(lookup, 0);
+        lookup_complete(lookup, 0, NULL);
 }
 
-static void on_address(void *userdata, int error, unsigned rcode, const struct record_list *records,
-                       uint32_t negative_ttl)
+static void on_address(void *userdata, const struct resolve_answer *answer)
 {
         struct service_lookup *lookup = userdata;
 
         lookup->query = NULL;
-        if (error == 0)
-                addresses_take(lookup, records, true);
+        if (answer->error == 0)
+                addresses_take(lookup, answer->records, true);
         lookup->family_type = lookup->family_type == DNS_TYPE_AAAA ? DNS_TYPE_A : DNS_TYPE_ANY;
         lookup_step(lookup);
 }
 
-static void on_srv(void *userdata, int error, unsigned rcode, const struct record_list *records,
-                   uint32_t negative_ttl)
+static void on_srv(void *userdata, const struct resolve_answer *answer)
 {
         struct service_lookup *lookup = userdata;
         struct record_list *targets = &lookup->targets;
+        const struct record_list *records = answer->records;
 
         lookup->query = NULL;
-        if (error < 0) {
-                lookup_complete(lookup, error);
+        if (answer->error < 0) {
+                lookup_complete(lookup, answer->error, answer->why);
                 return;
         }
         targets->items = calloc(records->n_items + 1, sizeof(*targets->items));
         lookup->along.items = calloc(records->n_items + 1, sizeof(*targets->items));
         if (!targets->items || !lookup->along.items) {
-                lookup_complete(lookup, -ENOMEM);
+                lookup_complete(lookup, -ENOMEM, strerror(ENOMEM));
                 return;
         }
         if (records->n_items > 0) {
@@ -160,7 +168,7 @@ static void on_srv(void *userdata, int error, unsigned rcode, const struct recor
         record_list_order(targets, random_below, NULL);
         targets->n_items = MIN(targets->n_items, (size_t) TARGETS_MAX);
 
-        lookup->service.ttl_sec = targets->n_items > 0 ? UINT32_MAX : negative_ttl;
+        lookup->service.ttl_sec = targets->n_items > 0 ? UINT32_MAX : answer->negative_ttl_sec;
         for (size_t i = 0; i < targets->n_items; i++)
                 lookup->service.ttl_sec = MIN(lookup->service.ttl_sec, targets->items[i].ttl_sec);
         if (targets->n_items > 0 && dns_name_is_root(&targets->items[0].target)) {

@@ -31,10 +31,10 @@ bool service_equal(const struct service *a, const struct service *b);
 
 struct service_lookup;
 
-/* error as of resolver_ask(). 0 with no endpoints and none = false: the zone has no such record. The service
- * is the callee's to take (struct copy, then all zero) or to leave. The lookup is freed behind the call.
- * Never called from within service_lookup_new(). */
-typedef void (*service_done)(void *userdata, int error, struct service *service);
+/* error and why as of resolver_ask(). 0 with no endpoints and none = false: the zone has no such record. The
+ * service is the callee's to take (struct copy, then all zero) or to leave. The lookup is freed behind the
+ * call. Never called from within service_lookup_new(). */
+typedef void (*service_done)(void *userdata, int error, const char *why, struct service *service);
 
 int service_lookup_new(struct resolver *resolver, const struct dns_name *zone, service_done done,
                        void *userdata, struct service_lookup **ret);

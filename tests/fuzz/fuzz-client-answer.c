@@ -52,7 +52,7 @@ static void texts(const uint8_t *data, size_t size)
 
         FUZZ_ASSERT(text);
         if (resolv_conf_parse(text, &conf) >= 0)
-                FUZZ_ASSERT(conf.n_servers <= RESOLV_CONF_SERVERS_MAX);
+                FUZZ_ASSERT(conf.servers.n_items <= SERVER_LIST_MAX);
         resolv_conf_clear(&conf);
         (void) networkd_state_parse(text, &domains);
         name_list_clear(&domains);

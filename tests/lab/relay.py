@@ -34,7 +34,8 @@ class Relay:
     """Modes: "pass" (as if it were not there), "silent" (nothing is passed on, nothing answered), "swallow"
     (passed on, the answer is not), "deaf" (the same, but for updates that change something alone), "half" (half of an answer), "garbage", "unsigned" and "forged" (success that
     the server never said), "servfail", "notzone", "refused" (signed), "slow" (the true answer, late), "close" (the connection ends
-    instead of an answer)."""
+    instead of an answer). To questions with an OPT, as servers that know no EDNS: "formerr-to-opt", "notimp-to-opt",
+    "deaf-to-opt"."""
 
     def __init__(self, server, mode="pass"):
         self.server = server
@@ -125,6 +126,9 @@ class Relay:
             return bytes(wire)
         if mode in ("servfail", "notzone", "refused"):
             return self._make(message, dns.rcode.from_text(mode), True)
+        if mode.endswith("-to-opt") and message[11]:
+            rcode = {"formerr-to-opt": 1, "notimp-to-opt": 4}.get(mode)
+            return None if rcode is None else message[:2] + bytes([0x80, rcode, 0, 0, 0, 0, 0, 0, 0, 0])
         if mode == "slow":
             time.sleep(self.delay)
         return self._forward(message)

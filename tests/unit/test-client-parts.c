@@ -155,10 +155,10 @@ static void test_resolv_conf(void **state)
                                            "nameserver 192.0.2.3",
                                            &conf),
                          0);
-        assert_int_equal(conf.n_servers, 3);
-        assert_string_equal(conf.servers[0], "192.0.2.1");
-        assert_string_equal(conf.servers[1], "fe80::1%eth0");
-        assert_string_equal(conf.servers[2], "192.0.2.3");
+        assert_int_equal(conf.servers.n_items, 3);
+        assert_string_equal(conf.servers.items[0], "192.0.2.1");
+        assert_string_equal(conf.servers.items[1], "fe80::1%eth0");
+        assert_string_equal(conf.servers.items[2], "192.0.2.3");
         assert_int_equal(conf.search.n_items, 2);
         assert_true(dns_name_equal(&conf.search.items[0], &(struct dns_name[]){ named("a.example") }[0]));
 
@@ -167,7 +167,7 @@ static void test_resolv_conf(void **state)
         for (unsigned i = 0; i < 1000; i++)
                 strcat(many, "nameserver 1.1.1.1\n");
         assert_int_equal(resolv_conf_parse(many, &conf), 0);
-        assert_int_equal(conf.n_servers, RESOLV_CONF_SERVERS_MAX);
+        assert_int_equal(conf.servers.n_items, SERVER_LIST_MAX);
         assert_int_equal(conf.search.n_items, 0);
         resolv_conf_clear(&conf);
 }
