@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from lab import Relay, Zone
+from lab import Relay, Zone, eventually, never
 from lab.house import NAME, Net
 
 ZONE = "d.example"
@@ -136,3 +136,40 @@ def test_a_port_behind_a_colon_is_an_error_that_names_the_sign(lab):
     # An address with colons is one.
     client.config["dns-server"] = "fd00::1"
     assert client.run("--print")[0] == 0
+
+
+# ------ how much is asked ------
+
+def test_many_search_domains(lab):
+    """Those that are asked are few, and what was left out is told."""
+    domains = [f"d{n}.nowhere.example" for n in range(80)]
+    net = Net(lab, search="search d.example " + " ".join(domains))
+    client = net.nsregc().start()
+    net.registered()
+    client.wait_log(r"too many: 49 of 81 domains, from d31.nowhere.example. on")
+    assert client.log().count("too many") == 1
+
+
+def received(net):
+    """Questions that the name server of the namespace was sent over UDP, at the least."""
+    text = net.netns.run("cat", "/proc/net/snmp").stdout
+    names, values = [line.split() for line in text.splitlines() if line.startswith("Udp:")]
+    return int(values[names.index("InDatagrams")])
+
+
+def test_an_address_event_asks_little(lab):
+    """Thirty networks, and one more: the answers of before are good."""
+    net = Net(lab, search="search d.example")
+    net.nsregd.config["zones"]["d.example"]["max-records-per-name"] = 60
+    net.nsregd.restart()
+    batch = "\n".join(f"address add 10.5.{n}.1/24 dev eth0" for n in range(30))
+    net.netns.run("ip", "-batch", "-", input=batch)
+    client = net.nsregc(arguments=["--debug"]).start()
+    eventually(lambda: len(net.named.addresses(NAME)) > 1)
+    client.wait_log("too many: 15 of 31 networks")
+    never(lambda: False, 1.0)
+    before = received(net)
+    net.netns.add_address("eth0", "10.1.2.4/24")  # in a network that is known
+    client.wait_log(r"Registered .*10\.1\.2\.4")
+    # Each question is two datagrams that arrive.
+    assert received(net) - before < 30, "a handful of questions, not ninety"
