@@ -3,25 +3,18 @@
 
 #include <arpa/inet.h>
 #include <stdio.h>
-#include <sys/inotify.h>
 
+#include "nsregc/path-watch.h"
 #include "nsregc/resolv-conf.h"
 #include "util/file.h"
 #include "util/log.h"
 
 #define STATE_FILE_MAX 65536
 
-/* A file may be replaced in its directory, written in place (bind mounts), or be a link to another one that
- * is replaced in *its* directory: three places to look at. */
-struct watched_file {
-        struct link_monitor *monitor;
-        char *path, *real;
-        sd_event_source *beside, *beside_real, *itself;
-};
-
 struct link_monitor {
         sd_event *event;
-        struct watched_file resolv_conf, networkd;
+        char *resolv_conf, *networkd;
+        struct path_watch *resolv_conf_watch, *networkd_watch;
         sd_bus *bus;
         sd_bus_slot *call, *match;
         struct name_list resolved;
@@ -91,9 +84,9 @@ int link_monitor_domains(struct link_monitor *monitor, struct name_list *ret)
 
         for (size_t i = 0; i < monitor->resolved.n_items && r >= 0; i++)
                 r = name_list_add_new(&list, &monitor->resolved.items[i]);
-        if (r >= 0 && file_read(monitor->networkd.path, STATE_FILE_MAX, &state, &size) >= 0)
+        if (r >= 0 && file_read(monitor->networkd, STATE_FILE_MAX, &state, &size) >= 0)
                 r = networkd_state_parse(state, &list);
-        if (r >= 0 && resolv_conf_read(monitor->resolv_conf.path, &conf) >= 0)
+        if (r >= 0 && resolv_conf_read(monitor->resolv_conf, &conf) >= 0)
                 for (size_t i = 0; i < conf.search.n_items && r >= 0; i++)
                         r = name_list_add_new(&list, &conf.search.items[i]);
         resolv_conf_clear(&conf);
@@ -277,68 +270,11 @@ void link_monitor_set_bus(struct link_monitor *monitor, sd_bus *bus)
         ask_resolved(monitor);
 }
 
-static const char *last_part(const char *path)
+static void on_file(void *userdata)
 {
-        const char *slash = strrchr(path, '/');
+        struct link_monitor *monitor = userdata;
 
-        return slash ? slash + 1 : path;
-}
-
-static void file_watch_arm(struct watched_file *file);
-
-static int on_inotify(sd_event_source *source, const struct inotify_event *event, void *userdata)
-{
-        struct watched_file *file = userdata;
-
-        if (event->len > 0 && !(event->mask & IN_Q_OVERFLOW) && !streq(event->name, last_part(file->path)) &&
-            !(file->real && streq(event->name, last_part(file->real))))
-                return 0;
-        file_watch_arm(file);
-        file->monitor->changed(file->monitor->userdata);
-        return 0;
-}
-
-static void watch_beside(struct watched_file *file, const char *path, sd_event_source **ret)
-{
-        _cleanup_free_ char *directory = strndup(path, MAX((size_t) (last_part(path) - path), (size_t) 1));
-
-        if (directory)
-                (void) sd_event_add_inotify(file->monitor->event, ret, directory,
-                                            IN_CLOSE_WRITE | IN_MOVED_TO | IN_CREATE | IN_DELETE | IN_ONLYDIR,
-                                            on_inotify, file);
-}
-
-static void file_unwatch(struct watched_file *file)
-{
-        file->beside = sd_event_source_disable_unref(file->beside);
-        file->beside_real = sd_event_source_disable_unref(file->beside_real);
-        file->itself = sd_event_source_disable_unref(file->itself);
-        free(file->real);
-        file->real = NULL;
-}
-
-/* What cannot be watched is looked at whenever something else changes. */
-static void file_watch_arm(struct watched_file *file)
-{
-        file_unwatch(file);
-        file->real = realpath(file->path, NULL);
-        watch_beside(file, file->path, &file->beside);
-        if (!file->real)
-                return;
-        if (!streq(file->real, file->path))
-                watch_beside(file, file->real, &file->beside_real);
-        (void) sd_event_add_inotify(file->monitor->event, &file->itself, file->real, IN_CLOSE_WRITE,
-                                    on_inotify, file);
-}
-
-static int file_watch(struct link_monitor *monitor, struct watched_file *file, const char *path)
-{
-        file->monitor = monitor;
-        file->path = strdup(path);
-        if (!file->path)
-                return -ENOMEM;
-        file_watch_arm(file);
-        return 0;
+        monitor->changed(monitor->userdata);
 }
 
 int link_monitor_new(sd_event *event, const struct link_options *options, void (*changed)(void *userdata),
@@ -352,10 +288,14 @@ int link_monitor_new(sd_event *event, const struct link_options *options, void (
         monitor->event = sd_event_ref(event);
         monitor->changed = changed;
         monitor->userdata = userdata;
-        r = file_watch(monitor, &monitor->resolv_conf, options->resolv_conf ?: "/etc/resolv.conf");
+        monitor->resolv_conf = strdup(options->resolv_conf ?: "/etc/resolv.conf");
+        monitor->networkd = strdup(options->networkd_state ?: "/run/systemd/netif/state");
+        if (!monitor->resolv_conf || !monitor->networkd)
+                return -ENOMEM;
+        r = path_watch_new(event, monitor->resolv_conf, on_file, monitor, &monitor->resolv_conf_watch);
         if (r < 0)
                 return r;
-        r = file_watch(monitor, &monitor->networkd, options->networkd_state ?: "/run/systemd/netif/state");
+        r = path_watch_new(event, monitor->networkd, on_file, monitor, &monitor->networkd_watch);
         if (r < 0)
                 return r;
         *ret = TAKE_PTR(monitor);
@@ -368,10 +308,10 @@ struct link_monitor *link_monitor_free(struct link_monitor *monitor)
                 return NULL;
         sd_bus_slot_unref(monitor->call);
         sd_bus_slot_unref(monitor->match);
-        file_unwatch(&monitor->resolv_conf);
-        file_unwatch(&monitor->networkd);
-        free(monitor->resolv_conf.path);
-        free(monitor->networkd.path);
+        path_watch_free(monitor->resolv_conf_watch);
+        path_watch_free(monitor->networkd_watch);
+        free(monitor->resolv_conf);
+        free(monitor->networkd);
         name_list_clear(&monitor->resolved);
         server_list_clear(&monitor->servers);
         sd_event_unref(monitor->event);

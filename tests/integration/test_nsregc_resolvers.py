@@ -173,3 +173,41 @@ def test_an_address_event_asks_little(lab):
     client.wait_log(r"Registered .*10\.1\.2\.4")
     # Each question is two datagrams that arrive.
     assert received(net) - before < 30, "a handful of questions, not ninety"
+
+
+# ------ resolv.conf as it is kept ------
+
+def test_resolv_conf_is_a_link_whose_target_is_replaced(lab):
+    """As NetworkManager and resolvconf have it: the directory of the target is bound into the place of /etc."""
+    net = Net(lab, resolv_conf="nameserver 127.0.0.1\n")
+    run = lab.subdirectory("run")
+    real, link = os.path.join(run, "resolv.conf"), os.path.join(run, "link")
+
+    def put(text):
+        with open(real + ".new", "w", encoding="ascii") as out:
+            out.write(text)
+        os.rename(real + ".new", real)
+
+    put("nameserver 127.0.0.1\n")
+    os.symlink(real, link)
+    client = net.nsregc()
+    client.write_configuration()
+    # A mount of its own for it, in which /etc/resolv.conf is a link as well.
+    etc = lab.subdirectory("etc")
+    for name in os.listdir("/etc"):
+        if name != "resolv.conf":
+            os.symlink(f"/proc/1/root/etc/{name}", os.path.join(etc, name))
+    os.symlink(link, os.path.join(etc, "resolv.conf"))
+    script = f"mount --bind {etc} /etc && exec {' '.join(client.command())}"
+    process = lab.process("nsregc-linked", ["nsenter", f"--net=/run/netns/{net.netns.name}", "unshare", "-m", "sh", "-c",
+                                            script], environment=client.environment)
+    process.spawn()
+    never(lambda: net.named.addresses(NAME), 1)
+    put("nameserver 127.0.0.1\nsearch d.example\n")
+    net.registered()
+    put("nameserver 127.0.0.1\n")
+    net.registered(addresses=())
+    os.unlink(real)
+    put("nameserver 127.0.0.1\nsearch d.example\n")
+    net.registered()
+    process.stop()
