@@ -10,7 +10,8 @@
 
 #define RECEIVE_BUFFER (1024 * 1024)
 #define READS_PER_TURN 16
-#define RETRY_USEC     (250 * USEC_PER_MSEC)
+#define RETRY_MIN_USEC (250 * USEC_PER_MSEC)
+#define RETRY_MAX_USEC (30 * USEC_PER_SEC)
 
 enum dump {
         DUMP_NONE,
@@ -29,7 +30,9 @@ struct address_monitor {
         enum dump dump;
         bool dump_heard; /* its first message was */
         bool dump_again; /* events were lost while one is under way */
-        bool complete;   /* a first dump is */
+        bool damaged;    /* what came could not be kept */
+        usec_t retry_usec;
+        bool complete; /* a first dump is */
         bool told;
         uint32_t sequence;
         address_changed changed;
@@ -60,6 +63,17 @@ static int dump_request(struct address_monitor *monitor, enum dump what)
         return 0;
 }
 
+/* What fails once may fail for long: less and less often. */
+static void dump_later(struct address_monitor *monitor, int error)
+{
+        log_debug("rtnetlink: dumping: %s", strerror(-error));
+        monitor->damaged = false;
+        monitor->retry_usec = CLAMP(2 * monitor->retry_usec, RETRY_MIN_USEC, RETRY_MAX_USEC);
+        monitor->retry = sd_event_source_disable_unref(monitor->retry);
+        (void) sd_event_add_time_relative(monitor->event, &monitor->retry, CLOCK_MONOTONIC,
+                                          monitor->retry_usec, USEC_PER_MSEC, on_retry, monitor);
+}
+
 static void dump_begin(struct address_monitor *monitor)
 {
         int r;
@@ -70,12 +84,8 @@ static void dump_begin(struct address_monitor *monitor)
         }
         monitor->dump_again = false;
         r = dump_request(monitor, DUMP_LINKS);
-        if (r < 0) {
-                log_debug("rtnetlink: asking for a dump: %s", strerror(-r));
-                monitor->retry = sd_event_source_disable_unref(monitor->retry);
-                (void) sd_event_add_time_relative(monitor->event, &monitor->retry, CLOCK_MONOTONIC,
-                                                  RETRY_USEC, USEC_PER_MSEC, on_retry, monitor);
-        }
+        if (r < 0)
+                dump_later(monitor, r);
 }
 
 static int on_retry(sd_event_source *source, uint64_t usec, void *userdata)
@@ -84,22 +94,43 @@ static int on_retry(sd_event_source *source, uint64_t usec, void *userdata)
         return 0;
 }
 
-static void dump_step(struct address_monitor *monitor, bool interrupted)
+/* error: of the dump as a whole. */
+static void dump_step(struct address_monitor *monitor, int error)
 {
         enum dump finished = monitor->dump;
 
         monitor->dump = DUMP_NONE;
-        if (interrupted || monitor->dump_again) {
+        if (error == 0 && monitor->damaged)
+                error = -ENOMEM;
+        if (error < 0) {
+                dump_later(monitor, error);
+                return;
+        }
+        if (monitor->dump_again) {
                 dump_begin(monitor);
                 return;
         }
         address_table_dump_end(&monitor->table, finished == DUMP_LINKS);
         if (finished == DUMP_LINKS) {
-                if (dump_request(monitor, DUMP_ADDRESSES) < 0)
-                        dump_begin(monitor);
+                int r = dump_request(monitor, DUMP_ADDRESSES);
+
+                if (r < 0)
+                        dump_later(monitor, r);
                 return;
         }
         monitor->complete = true;
+        monitor->retry_usec = 0;
+}
+
+/* An error of 0 is an acknowledgement, which nobody asked for. */
+static int error_of(const struct nlmsghdr *header)
+{
+        const struct nlmsgerr *error = mnl_nlmsg_get_payload(header);
+
+        if (header->nlmsg_type != NLMSG_ERROR)
+                return 0;
+        return header->nlmsg_len >= sizeof(*header) + sizeof(*error) && error->error < 0 ? error->error
+                                                                                         : -EPROTO;
 }
 
 static void messages_apply(struct address_monitor *monitor, const char *buffer, size_t size)
@@ -118,11 +149,11 @@ static void messages_apply(struct address_monitor *monitor, const char *buffer, 
                 if (header->nlmsg_flags & NLM_F_DUMP_INTR)
                         monitor->dump_again = true;
                 if (ours && (header->nlmsg_type == NLMSG_DONE || header->nlmsg_type == NLMSG_ERROR)) {
-                        dump_step(monitor, header->nlmsg_type == NLMSG_ERROR);
+                        dump_step(monitor, error_of(header));
                         return;
                 }
                 if (address_table_apply(&monitor->table, header, now) < 0)
-                        monitor->dump_again = true;
+                        monitor->damaged = true;
         }
 }
 
@@ -166,6 +197,8 @@ static int on_readable(sd_event_source *source, int fd, uint32_t revents, void *
         }
         if (monitor->dump == DUMP_NONE && monitor->dump_again)
                 dump_begin(monitor);
+        if (monitor->dump == DUMP_NONE && monitor->damaged)
+                dump_later(monitor, -ENOMEM);
         tell_changes(monitor);
         return 0;
 }

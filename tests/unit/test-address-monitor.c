@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <dlfcn.h>
+#include <linux/netlink.h>
+#include <sys/socket.h>
+
+#include "nsregc/address.h"
+
+/* What the kernel answers, spoilt on its way: this program's recvfrom() goes before the library's. */
+static bool dumps_fail;
+static unsigned n_spoilt;
+
+ssize_t recvfrom(int fd, void *buffer, size_t size, int flags, struct sockaddr *from, socklen_t *length)
+{
+        ssize_t (*real)(int, void *, size_t, int, struct sockaddr *, socklen_t *);
+        struct nlmsghdr *header = buffer;
+        ssize_t n;
+
+        *(void **) &real = dlsym(RTLD_NEXT, "recvfrom");
+        n = real(fd, buffer, size, flags, from, length);
+        if (n >= (ssize_t) sizeof(*header) && dumps_fail && header->nlmsg_seq != 0) {
+                header->nlmsg_type = NLMSG_ERROR;
+                header->nlmsg_len = sizeof(*header) + sizeof(struct nlmsgerr);
+                *(struct nlmsgerr *) NLMSG_DATA(header) = (struct nlmsgerr){ .error = -EPERM };
+                n_spoilt++;
+                return header->nlmsg_len;
+        }
+        return n;
+}
+
+static void on_changed(void *userdata)
+{
+        ++*(unsigned *) userdata;
+}
+
+static void run_for(sd_event *event, usec_t span)
+{
+        usec_t until = now_usec(CLOCK_MONOTONIC) + span, now;
+
+        while ((now = now_usec(CLOCK_MONOTONIC)) < until)
+                assert_true(sd_event_run(event, until - now) >= 0);
+}
+
+/* A dump that always fails is asked for again, less and less often, and not in a circle. */
+static void test_dumps_that_fail(void **state)
+{
+        static const struct string_list interfaces;
+        static const struct prefix_list exclude;
+        struct address_rules rules = { .interfaces = &interfaces, .exclude_subnets = &exclude };
+        struct address_monitor *monitor;
+        unsigned n_changes = 0;
+        sd_event *event;
+
+        assert_int_equal(sd_event_new(&event), 0);
+        dumps_fail = true;
+        assert_int_equal(address_monitor_new(event, &rules, on_changed, &n_changes, &monitor), 0);
+        run_for(event, 3 * USEC_PER_SEC);
+        assert_in_range(n_spoilt, 2, 8);
+        assert_int_equal(n_changes, 0);
+
+        /* And it is seen when that has an end. */
+        dumps_fail = false;
+        for (usec_t until = now_usec(CLOCK_MONOTONIC) + 20 * USEC_PER_SEC;
+             n_changes == 0 && now_usec(CLOCK_MONOTONIC) < until;)
+                run_for(event, 100 * USEC_PER_MSEC);
+        assert_int_equal(n_changes, 1);
+        address_monitor_free(monitor);
+        sd_event_unref(event);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_dumps_that_fail),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
