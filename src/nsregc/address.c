@@ -6,6 +6,7 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
+#include "nsregc/link-up.h"
 #include "util/log.h"
 
 #define RECEIVE_BUFFER (1024 * 1024)
@@ -34,6 +35,8 @@ struct address_monitor {
         usec_t retry_usec;
         bool complete; /* a first dump is */
         bool told;
+        struct link_up links;
+        bool came_up; /* one of them */
         uint32_t sequence;
         address_changed changed;
         void *userdata;
@@ -152,6 +155,7 @@ static void messages_apply(struct address_monitor *monitor, const char *buffer, 
                         dump_step(monitor, error_of(header));
                         return;
                 }
+                monitor->came_up |= link_up_note(&monitor->links, header);
                 if (address_table_apply(&monitor->table, header, now) < 0)
                         monitor->damaged = true;
         }
@@ -169,6 +173,9 @@ static void tell_changes(struct address_monitor *monitor)
 
         address_set_clear(&monitor->set);
         monitor->set = set;
+        /* The link that comes up is what one waits for, though the address on it was there all the time. */
+        same = same && !monitor->came_up;
+        monitor->came_up = false;
         monitor->told = true;
         if (!same)
                 monitor->changed(monitor->userdata);
@@ -239,6 +246,7 @@ struct address_monitor *address_monitor_free(struct address_monitor *monitor)
         sd_event_source_disable_unref(monitor->retry);
         if (monitor->socket)
                 mnl_socket_close(monitor->socket);
+        link_up_clear(&monitor->links);
         address_table_clear(&monitor->table);
         address_set_clear(&monitor->set);
         sd_event_unref(monitor->event);

@@ -91,3 +91,20 @@ def test_moved_to_another_network(lab):
     eventually(lambda: new.addresses(NAME) == expected(laptop) == {"10.1.1.7"}, 30)
     eventually(lambda: old.addresses(NAME) == set(), 30)
     assert client.running
+
+
+def test_a_link_that_comes_up_ends_the_waiting(lab):
+    """An outage at boot: the address is there, the cable is not. Its return is the event, whatever the back-off."""
+    server, laptop = lab.netns(), lab.netns()
+    laptop.veth("eth0", server, "srv0")
+    server.ip("address", "add", "10.1.2.1/24", "dev", "srv0")
+    laptop.ip("address", "add", "10.1.2.3/24", "dev", "eth0")
+    nsregd, named = registrar(lab, server, "10.1.2.1")
+    nsregd.start()
+    server.ip("link", "set", "srv0", "down")
+    client = lab.nsregc("box", zones=[ZONE], server=nsregd, netns=laptop, dns_timeout="300ms",
+                        extra_addresses=["10.9.9.9"], arguments=["--debug"]).start()
+    eventually(lambda: client.log().count("cannot be registered now") >= 4, 60)
+    # The next attempt would be in twelve seconds or more.
+    server.ip("link", "set", "srv0", "up")
+    eventually(lambda: "10.1.2.3" in named.addresses(NAME), 8)
