@@ -383,7 +383,7 @@ def office(request, tmp_path):
         container.systemctl("start", "systemd-networkd")
     eventually(lambda: "10.77.0.1" in made.router.run("ip", "address").stdout)
     zone = Zone(ZONE, records=f"_nsreg._tcp 2 SRV 0 0 {PORT} ns1\nns1 A 10.77.0.1")
-    made.named = Named(tmp_path / "named", Zone(".", records="ns.lab.test. A 10.77.0.1", keys=[]), zone,
+    made.named = Named(tmp_path / "named", Zone(".", records="ns.lab.test. A 10.77.0.1", keys=[]), zone, Zone("local"),
                        netns=ContainerNet(made.router.pid), address="10.77.0.1", port=53)
     made.named.start()
     made.router.write("/etc/nsregd/nsregd.yaml",
@@ -414,4 +414,18 @@ def test_resolved_is_asked_over_the_bus(office):
     eventually(lambda: office.named.addresses(f"laptop.{ZONE}") == set(), 60)
     os.unlink(office.laptop.path("/etc/systemd/network/l0.network.d/no-domain.conf"))
     office.laptop.run("resolvectl", "domain", "l0", f"~{ZONE}")
+    eventually(lambda: office.named.addresses(f"laptop.{ZONE}") == kernel(office.laptop), 60)
+
+
+def test_local_is_asked_of_the_links_own_servers(office):
+    """resolved sends no question below local. to anybody; who recommends by it, as of old, is heard all the same."""
+    status, output = office.named.nsupdate(f"update add r._dns-sd._udp.local. 60 PTR {ZONE}.", zone="local")
+    assert status == 0, output
+    office.laptop.systemctl("start", "systemd-resolved")
+    office.laptop.write("/etc/systemd/network/l0.network.d/no-domain.conf", "[DHCPv4]\nUseDomains=no\n")
+    office.laptop.run("networkctl", "reload")
+    eventually(lambda: len(kernel(office.laptop)) == 2, 60)
+    office.laptop.run("resolvectl", "domain", "l0", "other.example")
+    office.start()
+    assert ZONE not in office.laptop.run("resolvectl", "domain").stdout
     eventually(lambda: office.named.addresses(f"laptop.{ZONE}") == kernel(office.laptop), 60)
