@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <inttypes.h>
+#include <openssl/crypto.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/signalfd.h>
@@ -155,11 +156,23 @@ static int main_with(struct options *options)
         return r == -ENOENT ? main_configured(options, TAKE_PTR(config)) : r;
 }
 
+/* The library would fill tables of error texts and of every algorithm that it has: half a megabyte for what
+ * is never looked up here. Its configuration, which may hold a policy of the machine, is read all the same.
+ */
+static void crypto_set_up(void)
+{
+        /* What fails here is done by the first call that needs it. */
+        (void) OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CRYPTO_STRINGS | OPENSSL_INIT_NO_ADD_ALL_CIPHERS |
+                                           OPENSSL_INIT_NO_ADD_ALL_DIGESTS,
+                                   NULL);
+}
+
 int main(int argc, char *argv[])
 {
         struct options options = { 0 };
         int r;
 
+        crypto_set_up();
         log_open("nsregc");
         r = options_parse(argc, argv, &options);
         if (r == 0)
