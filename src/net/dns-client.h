@@ -96,7 +96,8 @@ int dns_client_send(struct dns_client *client, const struct dns_client_message *
 /* Without completion. Takes NULL; returns NULL. */
 struct dns_request *dns_request_cancel(struct dns_request *request);
 
-/* TCP: opens the connection ahead of the first request; it is told as a change of state, never from within. */
+/* TCP: opens the connection ahead of the first request; it is told as a change of state, never from within.
+ */
 void dns_client_connect(struct dns_client *client);
 /* Another one is told of changes from now on; NULL: nobody. */
 void dns_client_watch(struct dns_client *client, dns_client_on_state on_state, void *userdata);
