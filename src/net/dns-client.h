@@ -96,7 +96,7 @@ int dns_client_send(struct dns_client *client, const struct dns_client_message *
 /* Without completion. Takes NULL; returns NULL. */
 struct dns_request *dns_request_cancel(struct dns_request *request);
 
-/* TCP: opens the connection ahead of the first request; it is told as a change of state, never from within.
+/* TCP: opens the connection ahead of the first request. How that goes is told as changes of state.
  */
 void dns_client_connect(struct dns_client *client);
 /* Another one is told of changes from now on; NULL: nobody. */

@@ -3,6 +3,7 @@
 
 #include "util/log.h"
 
+#define SUSPECT_USEC     (50 * USEC_PER_MSEC)  /* for one that was dead the last time, and may be still */
 #define SAME_TARGET_USEC (250 * USEC_PER_MSEC) /* between two addresses of one, as RFC 8305 has it */
 
 struct attempt {
@@ -84,6 +85,8 @@ static void begin_next(struct reach *reach)
                 return;
         if (before && before->target == endpoint->target)
                 patience = MIN(patience, SAME_TARGET_USEC);
+        if (targets_is_suspect(reach->targets, endpoint))
+                patience = MIN(patience, SUSPECT_USEC);
         (void) sd_event_add_time_relative(reach->event, &reach->timer, CLOCK_MONOTONIC, patience,
                                           USEC_PER_MSEC, on_timer, reach);
 }

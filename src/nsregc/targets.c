@@ -72,6 +72,11 @@ bool targets_left(const struct targets *targets)
         return targets->next < targets->n_order;
 }
 
+bool targets_is_suspect(struct targets *targets, const struct endpoint *endpoint)
+{
+        return dead_find(targets, endpoint);
+}
+
 void targets_failed(struct targets *targets, const struct endpoint *endpoint, usec_t now)
 {
         struct target_dead *dead = dead_find(targets, endpoint), moved = { .port = endpoint->port };

@@ -38,6 +38,8 @@ void targets_begin(struct targets *targets, usec_t now);
 /* The next of the pass, or NULL: it is over. Good until targets_set(). */
 const struct endpoint *targets_next(struct targets *targets);
 bool targets_left(const struct targets *targets);
+/* It failed the last time. */
+bool targets_is_suspect(struct targets *targets, const struct endpoint *endpoint);
 
 /* It could not be reached: for 2 minutes it is tried last; doubling while it goes on, half an hour at most.
  */

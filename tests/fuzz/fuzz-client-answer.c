@@ -10,6 +10,7 @@
 #include "nsregc/random.h"
 #include "nsregc/record.h"
 #include "nsregc/resolv-conf.h"
+#include "nsregc/resolve-answer.h"
 #include "nsregc/update.h"
 
 static void answer(const uint8_t *data, size_t size)
@@ -29,13 +30,30 @@ static void answer(const uint8_t *data, size_t size)
         update_answer_clear(&told);
 }
 
+static void told(const struct dns_message *message)
+{
+        struct resolve_question question = { .type = DNS_TYPE_SRV, .server = "192.0.2.1", .port = 53 };
+        char why[RESOLVE_WHY_MAX];
+        struct dns_name name;
+
+        FUZZ_ASSERT(dns_name_parse("_nsreg._tcp.d.example", &name) == 0);
+        question.name = &name;
+        (void) resolve_negative_ttl(message);
+        (void) resolve_dislikes_edns(message);
+        resolve_why_rcode(&question, message, why);
+        for (const char *c = why; *c; c++)
+                FUZZ_ASSERT(isprint((unsigned char) *c));
+}
+
 static void records(const uint8_t *data, size_t size)
 {
         static struct dns_message message;
         struct record_list list = { 0 };
 
-        if (dns_message_walk(data, size, NULL, &message, NULL) >= 0)
+        if (dns_message_walk(data, size, NULL, &message, NULL) >= 0) {
                 (void) record_list_read(&list, &message);
+                told(&message);
+        }
         (void) record_list_read_raw(&list, data, size);
         FUZZ_ASSERT(list.n_items <= RECORDS_MAX);
         record_list_order(&list, random_below, NULL);

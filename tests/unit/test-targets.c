@@ -109,6 +109,8 @@ static void test_for_a_while_only(void **state)
         targets_failed(&targets, find(&targets, 'a'), now);
         assert_pass(&targets, now + 2 * USEC_PER_MINUTE - 1, "b a");
         assert_pass(&targets, now + 2 * USEC_PER_MINUTE, "a b");
+        assert_true(targets_is_suspect(&targets, find(&targets, 'a')));
+        assert_false(targets_is_suspect(&targets, find(&targets, 'b')));
         /* Again, and again: longer, but never for ever. */
         now += 2 * USEC_PER_MINUTE;
         targets_failed(&targets, find(&targets, 'a'), now);
