@@ -3,10 +3,13 @@
 
 import time
 
+import dns.exception
+
 
 def eventually(check, timeout=20.0, what=None, interval=0.015):
     """Calls check() until it returns something true, and returns that. An AssertionError or OSError inside
-    counts as "not yet". The timeout is a safety net for a broken program, never a measure of speed."""
+    counts as "not yet", and so does a question that nobody answered. The timeout is a safety net for a broken
+    program, never a measure of speed."""
     deadline = time.monotonic() + timeout
     last = None
     while True:
@@ -14,7 +17,7 @@ def eventually(check, timeout=20.0, what=None, interval=0.015):
             last = check()
             if last:
                 return last
-        except (AssertionError, OSError) as error:
+        except (AssertionError, OSError, dns.exception.Timeout) as error:
             last = error
         if time.monotonic() >= deadline:
             name = what or getattr(check, "__name__", "the condition")
