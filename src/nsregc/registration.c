@@ -5,50 +5,14 @@
 #include <stdio.h>
 
 #include "nsregc/message-ids.h"
-#include "nsregc/name-choice.h"
 #include "nsregc/random.h"
-#include "nsregc/registrar.h"
-#include "nsregc/report.h"
+#include "nsregc/registration-internal.h"
 #include "nsregc/schedule.h"
-#include "nsregc/update.h"
 #include "util/log.h"
 
 #define HURRY_USEC       (2 * USEC_PER_SEC) /* for an answer under way, or for finding somebody, at the end */
-#define LAST_WORD_USEC   (5 * USEC_PER_SEC) /* for the answer to the last thing that is said */
 #define DOUBT_USEC       (2 * USEC_PER_SEC) /* for an answer under way when the network changed */
 #define CLOCK_RETRY_USEC (30 * USEC_PER_SEC)
-
-struct registration {
-        struct registration_options options; /* with the name of the choice */
-        struct name_choice choice;
-        enum registration_goal goal;
-        enum registration_state state;
-        bool begun; /* addresses were given once */
-
-        struct address_set wanted;
-        struct address_set held; /* what the registrar has, or may have, of ours */
-        struct address_set sent; /* in the update under way */
-        enum update_kind sent_kind;
-        bool sent_by_rrset;
-
-        enum server_kind kind;
-        bool replaced; /* this process has told the registrar the whole set */
-        bool released;
-
-        struct registrar *registrar;
-        struct dns_request *request;
-
-        usec_t lease_end_usec;  /* BOOTTIME: what the registrar has is gone by then */
-        sd_event_source *timer; /* BOOTTIME */
-        usec_t next_usec;
-        sd_event_source *hurry;
-        bool hurried;           /* the process ends: one attempt */
-        sd_event_source *doubt; /* whether what is under way leads anywhere */
-        usec_t anew_usec;       /* MONOTONIC: the last time it was begun anew */
-        unsigned failures, refusals, attempts;
-        char reason[REPORT_REASON_MAX];
-        char told[REPORT_REASON_MAX]; /* the reason that was logged last */
-};
 
 static void run(struct registration *registration);
 
@@ -378,7 +342,7 @@ static void request_cancel(struct registration *registration)
         registration->doubt = sd_event_source_disable_unref(registration->doubt);
 }
 
-static void on_answer(void *userdata, int error, const uint8_t *reply, size_t size)
+void registration_on_answer(void *userdata, int error, const uint8_t *reply, size_t size)
 {
         struct registration *registration = userdata;
         struct update_answer answer = { 0 };
@@ -399,123 +363,6 @@ static void on_answer(void *userdata, int error, const uint8_t *reply, size_t si
                 registrar_worked(registration->registrar);
         answer_judge(registration, &answer);
         update_answer_clear(&answer);
-}
-
-/* ------ what to do now ------ */
-
-enum action {
-        ACTION_NONE,
-        ACTION_SET,
-        ACTION_WITHDRAW,
-        ACTION_RELEASE,
-};
-
-static enum action next_action(const struct registration *registration)
-{
-        bool traces = registration->held.n_items > 0;
-
-        switch (registration->goal) {
-        case GOAL_REGISTER:
-                if (registration->wanted.n_items > 0)
-                        return ACTION_SET;
-                return traces ? ACTION_WITHDRAW : ACTION_NONE;
-        case GOAL_WITHDRAW:
-                return traces ? ACTION_WITHDRAW : ACTION_NONE;
-        case GOAL_RELEASE:
-                if (registration->released)
-                        return ACTION_NONE;
-                /* The original knows no release, and takes an empty update for a claim. */
-                if (registration->kind == SERVER_ORIGINAL)
-                        return traces ? ACTION_WITHDRAW : ACTION_NONE;
-                return ACTION_RELEASE;
-        }
-        return ACTION_NONE;
-}
-
-static int removals_compute(const struct registration *registration, enum action action,
-                            struct address_set *ret)
-{
-        for (size_t i = 0; i < registration->held.n_items; i++) {
-                const struct address *address = &registration->held.items[i].address;
-                int r = 0;
-
-                if (action != ACTION_SET || !address_set_contains(&registration->wanted, address))
-                        r = address_set_add(ret, address, USEC_INFINITY);
-                if (r < 0)
-                        return r;
-        }
-        return 0;
-}
-
-/* Before addresses are sent they are noted, so that a successor knows of them whatever happens now. */
-static int note_before_sending(struct registration *registration)
-{
-        struct address_set all = { 0 };
-        int r = address_set_copy(&registration->held, &all);
-
-        for (size_t i = 0; i < registration->sent.n_items && r >= 0; i++)
-                r = address_set_add(&all, &registration->sent.items[i].address, USEC_INFINITY);
-        if (r >= 0)
-                r = ledger_set(registration->options.ledger, &registration->options.zone,
-                               &registration->options.name, registration->kind, &all);
-        address_set_clear(&all);
-        if (r < 0 && r != -ENOMEM) {
-                log_warning("What is registered cannot be noted for the next start: %s", strerror(-r));
-                r = 0;
-        }
-        return r;
-}
-
-static int update_send(struct registration *registration, enum action action)
-{
-        struct registration_options *options = &registration->options;
-        struct dns_client *client = registrar_client(registration->registrar);
-        usec_t timeout = registration->hurried ? MIN(options->timeout_usec, LAST_WORD_USEC)
-                                               : options->timeout_usec;
-        struct address_set removals = { 0 };
-        uint8_t message[UPDATE_SIZE_MAX];
-        ssize_t size;
-        int r = 0;
-
-        address_set_clear(&registration->sent);
-        if (action == ACTION_SET)
-                r = address_set_copy(&registration->wanted, &registration->sent);
-        if (r >= 0)
-                r = removals_compute(registration, action, &removals);
-        if (r >= 0 && action == ACTION_SET)
-                r = note_before_sending(registration);
-        if (r < 0) {
-                address_set_clear(&removals);
-                return r;
-        }
-        registration->sent_kind = action == ACTION_SET       ? UPDATE_SET
-                                  : action == ACTION_RELEASE ? UPDATE_RELEASE
-                                                             : UPDATE_WITHDRAW;
-        registration->sent_by_rrset = action == ACTION_RELEASE ||
-                                      (registration->kind == SERVER_MODERN &&
-                                       (action == ACTION_WITHDRAW || !registration->replaced));
-
-        struct update update = {
-                .kind = registration->sent_kind,
-                .id = dns_client_id(client),
-                .zone = &options->zone,
-                .name = &options->name,
-                .pair = options->pair,
-                .key_ttl_sec = options->key_ttl_sec,
-                .addr_ttl_sec = options->addr_ttl_sec,
-                .addresses = &registration->sent,
-                .removals = &removals,
-                .by_rrset = registration->sent_by_rrset,
-                .now_boottime_usec = now_usec(CLOCK_BOOTTIME),
-                .now_sec = now_usec(CLOCK_REALTIME) / USEC_PER_SEC,
-        };
-        size = update_build(&update, message);
-        address_set_clear(&removals);
-        if (size < 0)
-                return (int) size;
-        registration->hurry = sd_event_source_disable_unref(registration->hurry);
-        return dns_client_request(client, message, (size_t) size, timeout, on_answer, registration,
-                                  &registration->request);
 }
 
 static void on_reached(void *userdata, bool another)
@@ -571,7 +418,7 @@ static void conclude(struct registration *registration)
 /* The one place where things begin. While something is under way its end comes here again. */
 static void run(struct registration *registration)
 {
-        enum action action = next_action(registration);
+        enum registration_action action = registration_next_action(registration);
         enum registration_state busy;
         int r;
 
@@ -586,7 +433,7 @@ static void run(struct registration *registration)
 
         busy = REGISTRATION_REGISTERING;
         if (registrar_client(registration->registrar))
-                r = update_send(registration, action);
+                r = registration_send(registration, action);
         else {
                 r = registrar_connect(registration->registrar, registration->options.timeout_usec);
                 if (registrar_is_asking(registration->registrar))
@@ -665,7 +512,7 @@ void registration_set_goal(struct registration *registration, enum registration_
         registration->failures = 0;
         if (registration->state == REGISTRATION_RELEASED)
                 registration->state = REGISTRATION_DISCOVERING;
-        if (goal != GOAL_REGISTER && next_action(registration) == ACTION_NONE)
+        if (goal != GOAL_REGISTER && registration_next_action(registration) == ACTION_NONE)
                 registrar_cancel(registration->registrar);
         run(registration);
 }

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* What the files of registration share: its state, and what an update is made of. */
+
+#include "nsregc/name-choice.h"
+#include "nsregc/registrar.h"
+#include "nsregc/registration.h"
+#include "nsregc/report.h"
+#include "nsregc/update.h"
+
+struct registration {
+        struct registration_options options; /* with the name of the choice */
+        struct name_choice choice;
+        enum registration_goal goal;
+        enum registration_state state;
+        bool begun; /* addresses were given once */
+
+        struct address_set wanted;
+        struct address_set held; /* what the registrar has, or may have, of ours */
+        struct address_set sent; /* in the update under way */
+        enum update_kind sent_kind;
+        bool sent_by_rrset;
+
+        enum server_kind kind;
+        bool replaced; /* this process has told the registrar the whole set */
+        bool released;
+
+        struct registrar *registrar;
+        struct dns_request *request;
+
+        usec_t lease_end_usec;  /* BOOTTIME: what the registrar has is gone by then */
+        sd_event_source *timer; /* BOOTTIME */
+        usec_t next_usec;
+        sd_event_source *hurry;
+        bool hurried;           /* the process ends: one attempt */
+        sd_event_source *doubt; /* whether what is under way leads anywhere */
+        usec_t anew_usec;       /* MONOTONIC: the last time it was begun anew */
+        unsigned failures, refusals, attempts;
+        char reason[REPORT_REASON_MAX];
+        char told[REPORT_REASON_MAX]; /* the reason that was logged last */
+};
+
+enum registration_action {
+        ACTION_NONE,
+        ACTION_SET,
+        ACTION_WITHDRAW,
+        ACTION_RELEASE,
+};
+
+/* What is to be said to the registrar, if anything, so that it has what the goal asks for. */
+enum registration_action registration_next_action(const struct registration *registration);
+/* Says it, over the connection that is there. 0 or -errno. */
+int registration_send(struct registration *registration, enum registration_action action);
+
+/* Of registration.c: the end of registration->request. */
+void registration_on_answer(void *userdata, int error, const uint8_t *reply, size_t size);
