@@ -2,6 +2,7 @@
 #include "config/nsregd-config.h"
 
 #include "config/files.h"
+#include "config/limits.h"
 #include "config/types.h"
 #include "util/file.h"
 
@@ -670,6 +671,7 @@ static int check_nsregd(struct config_decoder *decoder, const struct config_node
         }
         check_overlap(decoder, node, config);
         check_shared_upstreams(decoder, node, config);
+        config_check_limits(decoder, node, config);
         return 0;
 }
 
