@@ -8,6 +8,7 @@
 #include <linux/if_addr.h>
 #include <linux/rtnetlink.h>
 
+#include "nsregc/address-rank.h"
 #include "util/macro.h"
 
 #define LIFETIME_INFINITE UINT32_MAX
@@ -257,7 +258,8 @@ static bool entry_usable(const struct address_table *table, const struct address
         return !prefix_list_contains(rules->exclude_subnets, &entry->address);
 }
 
-int address_set_add(struct address_set *set, const struct address *address, usec_t valid_until_usec)
+int address_set_add_ranked(struct address_set *set, const struct address *address, usec_t valid_until_usec,
+                           unsigned rank)
 {
         size_t place = 0;
 
@@ -266,6 +268,7 @@ int address_set_add(struct address_set *set, const struct address *address, usec
         if (place < set->n_items && address_equal(&set->items[place].address, address)) {
                 set->items[place].valid_until_usec = MAX(set->items[place].valid_until_usec,
                                                          valid_until_usec);
+                set->items[place].rank = MIN(set->items[place].rank, rank);
                 return 0;
         }
         struct usable_address *items = reallocarray(set->items, set->n_items + 1, sizeof(*items));
@@ -273,9 +276,21 @@ int address_set_add(struct address_set *set, const struct address *address, usec
                 return -ENOMEM;
         set->items = items;
         memmove(&items[place + 1], &items[place], (set->n_items - place) * sizeof(*items));
-        items[place] = (struct usable_address){ .address = *address, .valid_until_usec = valid_until_usec };
+        items[place] = (struct usable_address){ *address, valid_until_usec, rank };
         set->n_items++;
         return 0;
+}
+
+int address_set_add(struct address_set *set, const struct address *address, usec_t valid_until_usec)
+{
+        return address_set_add_ranked(set, address, valid_until_usec, 0);
+}
+
+static unsigned entry_rank(const struct address_entry *entry)
+{
+        bool temporary = entry->address.family == AF_INET6 && (entry->flags & IFA_F_TEMPORARY);
+
+        return address_rank(&entry->address, false, entry->valid_until_usec == USEC_INFINITY && !temporary);
 }
 
 int address_set_compute(const struct address_table *table, const struct address_rules *rules, usec_t now,
@@ -286,8 +301,9 @@ int address_set_compute(const struct address_table *table, const struct address_
 
         for (size_t i = 0; i < table->n_addresses && r >= 0; i++)
                 if (entry_usable(table, rules, &table->addresses[i], now))
-                        r = address_set_add(&set, &table->addresses[i].address,
-                                            table->addresses[i].valid_until_usec);
+                        r = address_set_add_ranked(&set, &table->addresses[i].address,
+                                                   table->addresses[i].valid_until_usec,
+                                                   entry_rank(&table->addresses[i]));
         for (size_t i = 0; i < rules->n_extra && r >= 0; i++)
                 r = address_set_add(&set, &rules->extra[i], USEC_INFINITY);
         if (r < 0) {
@@ -316,16 +332,34 @@ bool address_set_contains(const struct address_set *set, const struct address *a
         return false;
 }
 
+int address_set_merge(struct address_set *set, const struct address_set *more)
+{
+        int r = 0;
+
+        for (size_t i = 0; i < more->n_items && r >= 0; i++)
+                r = address_set_add_ranked(set, &more->items[i].address, more->items[i].valid_until_usec,
+                                           more->items[i].rank);
+        return r;
+}
+
+void address_set_subtract(struct address_set *set, const struct address_set *less)
+{
+        size_t n = 0;
+
+        for (size_t i = 0; i < set->n_items; i++)
+                if (!address_set_contains(less, &set->items[i].address))
+                        set->items[n++] = set->items[i];
+        set->n_items = n;
+}
+
 int address_set_copy(const struct address_set *from, struct address_set *to)
 {
         struct address_set copy = { 0 };
+        int r = address_set_merge(&copy, from);
 
-        for (size_t i = 0; i < from->n_items; i++) {
-                int r = address_set_add(&copy, &from->items[i].address, from->items[i].valid_until_usec);
-                if (r < 0) {
-                        address_set_clear(&copy);
-                        return r;
-                }
+        if (r < 0) {
+                address_set_clear(&copy);
+                return r;
         }
         address_set_clear(to);
         *to = copy;

@@ -48,6 +48,7 @@ struct address_rules {
 struct usable_address {
         struct address address;
         usec_t valid_until_usec;
+        unsigned rank; /* the lower, the rather it is registered where not all can be */
 };
 
 /* Sorted by address, each once. */
@@ -80,7 +81,12 @@ int address_set_compute(const struct address_table *table, const struct address_
 bool address_set_equal(const struct address_set *a, const struct address_set *b);
 bool address_set_contains(const struct address_set *set, const struct address *address);
 int address_set_add(struct address_set *set, const struct address *address, usec_t valid_until_usec);
+/* Of one that is there already the longer life and the better rank count. */
+int address_set_add_ranked(struct address_set *set, const struct address *address, usec_t valid_until_usec,
+                           unsigned rank);
 int address_set_copy(const struct address_set *from, struct address_set *to);
+int address_set_merge(struct address_set *set, const struct address_set *more);
+void address_set_subtract(struct address_set *set, const struct address_set *less);
 void address_set_clear(struct address_set *set);
 
 /* The networks that usable addresses lie in (RFC 6763 section 11), each once. 0 or -ENOMEM. */

@@ -7,6 +7,7 @@
 #include "nsregc/registrar.h"
 #include "nsregc/registration.h"
 #include "nsregc/report.h"
+#include "nsregc/update-pass.h"
 #include "nsregc/update.h"
 
 struct registration {
@@ -17,13 +18,22 @@ struct registration {
         bool begun; /* addresses were given once */
 
         struct address_set wanted;
-        struct address_set held; /* what the registrar has, or may have, of ours */
-        struct address_set sent; /* in the update under way */
+        struct address_set held;       /* what the registrar has, or may have, of ours */
+        struct address_set target;     /* of the pass: the part of "wanted" that the registrar takes */
+        struct update_pass pass;       /* from "held" to "target" */
+        bool passing;                  /* "target" and "pass" are of use */
+        struct address_set sent, gone; /* in the update under way */
         enum update_kind sent_kind;
         bool sent_by_rrset;
+        uint32_t pass_lease_sec;      /* the shortest that was granted in this pass, 0: none yet */
+        struct address_set pass_from; /* what was held when it began */
 
         enum server_kind kind;
-        bool replaced; /* this process has told the registrar the whole set */
+        bool replaced;               /* this process has told the registrar the whole set */
+        bool no_rrset;               /* it does not take the deletion of RRsets after all */
+        uint32_t limit;              /* of addresses under one name, as it told; 0: it did not */
+        struct address_set filtered; /* no use to send these, while others have no room */
+        size_t room_rrs;             /* that it takes in one update */
         bool released;
 
         struct registrar *registrar;
@@ -50,7 +60,9 @@ enum registration_action {
 
 /* What is to be said to the registrar, if anything, so that it has what the goal asks for. */
 enum registration_action registration_next_action(const struct registration *registration);
-/* Says it, over the connection that is there. 0 or -errno. */
+/* What it takes of "wanted". 0 or -ENOMEM. */
+int registration_target(const struct registration *registration, struct address_set *ret);
+/* Says it, or as much of it as one update holds, over the connection that is there. 0 or -errno. */
 int registration_send(struct registration *registration, enum registration_action action);
 
 /* Of registration.c: the end of registration->request. */

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "nsregc/address-rank.h"
 #include "nsregc/registration-internal.h"
 #include "util/log.h"
 
@@ -26,19 +27,50 @@ enum registration_action registration_next_action(const struct registration *reg
         return ACTION_NONE;
 }
 
-static int removals_compute(const struct registration *registration, enum registration_action action,
-                            struct address_set *ret)
+int registration_target(const struct registration *registration, struct address_set *ret)
 {
-        for (size_t i = 0; i < registration->held.n_items; i++) {
-                const struct address *address = &registration->held.items[i].address;
-                int r = 0;
+        struct address_set taken = { 0 };
+        int r;
 
-                if (action != ACTION_SET || !address_set_contains(&registration->wanted, address))
-                        r = address_set_add(ret, address, USEC_INFINITY);
-                if (r < 0)
-                        return r;
+        if (registration->goal != GOAL_REGISTER) {
+                address_set_clear(ret);
+                return 0;
         }
-        return 0;
+        if (registration->limit == 0 || registration->wanted.n_items <= registration->limit)
+                return address_set_copy(&registration->wanted, ret);
+        r = address_set_copy(&registration->wanted, &taken);
+        if (r < 0)
+                return r;
+        address_set_subtract(&taken, &registration->filtered);
+        r = address_set_best(taken.n_items > 0 ? &taken : &registration->wanted, registration->limit, ret);
+        address_set_clear(&taken);
+        return r;
+}
+
+/* Begins a pass, or goes on with the one under way if it still leads to where we want. */
+static int pass_prepare(struct registration *registration, const struct update_room *room)
+{
+        struct address_set target = { 0 };
+        bool knows_rrset = registration->kind == SERVER_MODERN && !registration->no_rrset;
+        int r = registration_target(registration, &target);
+
+        if (r < 0)
+                return r;
+        if (registration->passing && address_set_equal(&target, &registration->target) &&
+            !update_pass_is_done(&registration->pass)) {
+                address_set_clear(&target);
+                return 0;
+        }
+        address_set_clear(&registration->target);
+        registration->target = target;
+        registration->passing = true;
+        registration->pass_lease_sec = 0;
+        r = address_set_copy(&registration->held, &registration->pass_from);
+        if (r < 0)
+                return r;
+        return update_pass_begin(&registration->pass, &registration->held, &registration->target, knows_rrset,
+                                 target.n_items > 0 && !registration->replaced, room,
+                                 &registration->options.name);
 }
 
 /* Before addresses are sent they are noted, so that a successor knows of them whatever happens now. */
@@ -47,8 +79,8 @@ static int note_before_sending(struct registration *registration)
         struct address_set all = { 0 };
         int r = address_set_copy(&registration->held, &all);
 
-        for (size_t i = 0; i < registration->sent.n_items && r >= 0; i++)
-                r = address_set_add(&all, &registration->sent.items[i].address, USEC_INFINITY);
+        if (r >= 0)
+                r = address_set_merge(&all, &registration->sent);
         if (r >= 0)
                 r = ledger_set(registration->options.ledger, &registration->options.zone,
                                &registration->options.name, registration->kind, &all);
@@ -60,34 +92,46 @@ static int note_before_sending(struct registration *registration)
         return r;
 }
 
+/* What the next update says. */
+static int message_prepare(struct registration *registration, enum registration_action action)
+{
+        struct update_room room = update_room(&registration->options.zone, &registration->options.name,
+                                              &registration->options.pair->key, registration->room_rrs);
+        int r;
+
+        if (action == ACTION_RELEASE) {
+                registration->sent_kind = UPDATE_RELEASE;
+                registration->sent_by_rrset = true;
+                registration->passing = false;
+                address_set_clear(&registration->sent);
+                address_set_clear(&registration->gone);
+                return 0;
+        }
+        r = pass_prepare(registration, &room);
+        if (r >= 0)
+                r = update_pass_next(&registration->pass, &room, &registration->options.name,
+                                     &registration->gone, &registration->sent, &registration->sent_by_rrset);
+        if (r < 0) {
+                registration->passing = false;
+                return r;
+        }
+        registration->sent_kind = action == ACTION_SET ? UPDATE_SET : UPDATE_WITHDRAW;
+        return action == ACTION_SET ? note_before_sending(registration) : 0;
+}
+
 int registration_send(struct registration *registration, enum registration_action action)
 {
         struct registration_options *options = &registration->options;
         struct dns_client *client = registrar_client(registration->registrar);
         usec_t timeout = registration->hurried ? MIN(options->timeout_usec, LAST_WORD_USEC)
                                                : options->timeout_usec;
-        struct address_set removals = { 0 };
         uint8_t message[UPDATE_SIZE_MAX];
         ssize_t size;
-        int r = 0;
+        int r;
 
-        address_set_clear(&registration->sent);
-        if (action == ACTION_SET)
-                r = address_set_copy(&registration->wanted, &registration->sent);
-        if (r >= 0)
-                r = removals_compute(registration, action, &removals);
-        if (r >= 0 && action == ACTION_SET)
-                r = note_before_sending(registration);
-        if (r < 0) {
-                address_set_clear(&removals);
+        r = message_prepare(registration, action);
+        if (r < 0)
                 return r;
-        }
-        registration->sent_kind = action == ACTION_SET       ? UPDATE_SET
-                                  : action == ACTION_RELEASE ? UPDATE_RELEASE
-                                                             : UPDATE_WITHDRAW;
-        registration->sent_by_rrset = action == ACTION_RELEASE ||
-                                      (registration->kind == SERVER_MODERN &&
-                                       (action == ACTION_WITHDRAW || !registration->replaced));
 
         struct update update = {
                 .kind = registration->sent_kind,
@@ -98,13 +142,12 @@ int registration_send(struct registration *registration, enum registration_actio
                 .key_ttl_sec = options->key_ttl_sec,
                 .addr_ttl_sec = options->addr_ttl_sec,
                 .addresses = &registration->sent,
-                .removals = &removals,
+                .removals = &registration->gone,
                 .by_rrset = registration->sent_by_rrset,
                 .now_boottime_usec = now_usec(CLOCK_BOOTTIME),
                 .now_sec = now_usec(CLOCK_REALTIME) / USEC_PER_SEC,
         };
         size = update_build(&update, message);
-        address_set_clear(&removals);
         if (size < 0)
                 return (int) size;
         registration->hurry = sd_event_source_disable_unref(registration->hurry);

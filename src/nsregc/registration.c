@@ -13,6 +13,7 @@
 #define HURRY_USEC       (2 * USEC_PER_SEC) /* for an answer under way, or for finding somebody, at the end */
 #define DOUBT_USEC       (2 * USEC_PER_SEC) /* for an answer under way when the network changed */
 #define CLOCK_RETRY_USEC (30 * USEC_PER_SEC)
+#define FEW_RRS          4 /* what is too much then is not their number */
 
 static void run(struct registration *registration);
 
@@ -112,6 +113,13 @@ static void ledger_update(struct registration *registration)
 
 /* ------ ends of an attempt ------ */
 
+/* What is begun next begins with what is there, and goes all the way. */
+static void pass_drop(struct registration *registration)
+{
+        update_pass_clear(&registration->pass);
+        registration->passing = false;
+}
+
 /* Nobody takes away what nobody keeps alive: when the lease is over there is nothing left to do. */
 static bool attempt_pointless(struct registration *registration)
 {
@@ -137,6 +145,7 @@ static void give_up(struct registration *registration)
 static void attempt_failed(struct registration *registration, usec_t delay)
 {
         registration->attempts++;
+        pass_drop(registration);
         if (registration->hurried) {
                 give_up(registration);
                 return;
@@ -160,6 +169,7 @@ static void attempt_refused(struct registration *registration)
 {
         registration->attempts++;
         registration->refusals++;
+        pass_drop(registration);
         if (registration->goal != GOAL_REGISTER) {
                 /* What we may not change is not ours (any more). */
                 log_reason(registration, LOG_NOTICE, NSREGC_EVENT_REFUSED, "cannot be taken away");
@@ -180,6 +190,7 @@ static void target_failed(struct registration *registration, bool dead)
 {
         const char *why;
 
+        pass_drop(registration);
         if (registrar_pass_on(registration->registrar, dead, registration->reason, &why)) {
                 run(registration);
                 return;
@@ -190,38 +201,89 @@ static void target_failed(struct registration *registration, bool dead)
 
 /* ------ answers ------ */
 
-/* The set that was asked for is there, but for addresses that the registrar filters out. */
-static void note_filtered(struct registration *registration, const struct update_answer *answer)
+/* What is registered in part says so: what the registrar filters out, and what it has no room for. */
+static void note_left_out(struct registration *registration, const struct update_answer *answer)
 {
         char list[ADDRESS_SET_TEXT_MAX];
 
         registration->reason[0] = '\0';
-        if (*address_set_text(&registration->sent, &answer->granted, list))
+        if (*address_set_text(&registration->target, &registration->held, list))
                 set_reason(registration, "the registrar does not take %s%s%s", list,
                            answer->text[0] ? ": " : "", answer->text);
+        else if (registration->target.n_items < registration->wanted.n_items)
+                set_reason(registration, "the registrar takes %zu of %zu addresses, left out: %s",
+                           registration->target.n_items, registration->wanted.n_items,
+                           address_set_text(&registration->wanted, &registration->target, list));
+}
+
+/* What was sent stands, as far as it was granted; and it is noted. */
+static void held_update(struct registration *registration, const struct update_answer *answer)
+{
+        const struct address_set *there = answer->granted.n_items > 0 ? &answer->granted
+                                                                      : &registration->sent;
+
+        if (registration->sent_by_rrset)
+                address_set_clear(&registration->held);
+        address_set_subtract(&registration->held, &registration->gone);
+        address_set_subtract(&registration->held, &registration->sent);
+        /* Without memory for it the next refresh says it again. */
+        (void) address_set_merge(&registration->held, there);
+        ledger_update(registration);
+}
+
+/* What it does not take anyhow makes room for what it may take. */
+static void note_filtered(struct registration *registration)
+{
+        struct address_set missing = { 0 };
+
+        if (registration->limit == 0 || registration->target.n_items == registration->wanted.n_items)
+                return;
+        /* Without memory they go on taking the room. */
+        if (address_set_copy(&registration->target, &missing) >= 0) {
+                address_set_subtract(&missing, &registration->held);
+                (void) address_set_merge(&registration->filtered, &missing);
+        }
+        address_set_clear(&missing);
+}
+
+/* Changed meanwhile, or a server that learned of now to be rid of what a predecessor left. */
+static bool more_to_say(const struct registration *registration)
+{
+        struct address_set target = { 0 };
+        bool same;
+
+        if (registration->goal != GOAL_REGISTER || registration_target(registration, &target) < 0)
+                return true;
+        same = address_set_equal(&target, &registration->target);
+        address_set_clear(&target);
+        return !same ||
+               (registration->kind == SERVER_MODERN && !registration->replaced && !registration->no_rrset);
 }
 
 static void set_granted(struct registration *registration, const struct update_answer *answer)
 {
-        bool modern = answer->knows_lease, fresh = registration->state != REGISTRATION_REGISTERED;
         uint32_t lease = answer->lease_sec > 0 ? answer->lease_sec : registration->options.addr_ttl_sec;
-        const struct address_set *now_there = answer->granted.n_items > 0 ? &answer->granted
-                                                                          : &registration->sent;
+        bool fresh;
 
-        registration->kind = modern ? SERVER_MODERN : SERVER_ORIGINAL;
+        registration->kind = answer->knows_lease ? SERVER_MODERN : SERVER_ORIGINAL;
         if (registration->sent_by_rrset)
                 registration->replaced = true;
-        if (answer->granted.n_items > 0)
-                note_filtered(registration, answer);
-        else
-                registration->reason[0] = '\0';
-        registration->lease_end_usec = usec_add(now_usec(CLOCK_BOOTTIME), lease * USEC_PER_SEC);
-        fresh = fresh || !address_set_equal(&registration->held, now_there);
-        (void) address_set_copy(now_there, &registration->held);
+        held_update(registration, answer);
+        registration->pass_lease_sec = MIN(registration->pass_lease_sec ?: lease, lease);
+        registration->lease_end_usec = usec_add(now_usec(CLOCK_BOOTTIME),
+                                                registration->pass_lease_sec * USEC_PER_SEC);
         name_choice_granted(&registration->choice);
-        ledger_update(registration);
-
         registration->failures = registration->refusals = 0;
+        if (registration->passing && !update_pass_is_done(&registration->pass)) {
+                run(registration);
+                return;
+        }
+
+        fresh = registration->state != REGISTRATION_REGISTERED ||
+                !address_set_equal(&registration->held, &registration->pass_from);
+        pass_drop(registration);
+        note_left_out(registration, answer);
+        note_filtered(registration);
         registration->attempts++;
         registration->state = REGISTRATION_REGISTERED;
         if (fresh)
@@ -230,29 +292,31 @@ static void set_granted(struct registration *registration, const struct update_a
                 log_reason(registration, LOG_NOTICE, NSREGC_EVENT_REFUSED, "is registered in part");
         else
                 registration->told[0] = '\0';
-
-        /* Changed meanwhile, or a server that learned of now to be rid of what a predecessor left. */
-        if (registration->goal != GOAL_REGISTER ||
-            !address_set_equal(&registration->sent, &registration->wanted) ||
-            (modern && !registration->replaced)) {
+        if (more_to_say(registration)) {
                 run(registration);
                 return;
         }
-        timer_start(registration, schedule_refresh(lease, modern, draw()));
+        timer_start(registration,
+                    schedule_refresh(registration->pass_lease_sec, answer->knows_lease, draw()));
         tell(registration);
 }
 
 static void taken_away(struct registration *registration)
 {
-        address_set_clear(&registration->held);
+        if (registration->sent_by_rrset)
+                address_set_clear(&registration->held);
+        address_set_subtract(&registration->held, &registration->gone);
         registration->failures = registration->refusals = 0;
+        ledger_update(registration);
+        if (registration->sent_kind != UPDATE_RELEASE && registration->held.n_items > 0) {
+                run(registration);
+                return;
+        }
+        pass_drop(registration);
         registration->attempts++;
         registration->reason[0] = registration->told[0] = '\0';
         if (registration->sent_kind == UPDATE_RELEASE)
                 registration->released = true;
-        if (registration->sent_by_rrset)
-                registration->replaced = true;
-        ledger_update(registration);
         log_done(registration, NSREGC_EVENT_WITHDRAWN,
                  registration->sent_kind == UPDATE_RELEASE ? "Released" : "Withdrew", NULL);
         run(registration);
@@ -281,6 +345,38 @@ static bool try_another_name(struct registration *registration, const struct upd
         return again;
 }
 
+/* It told how many it takes: the best of them then. */
+static bool try_fewer(struct registration *registration, const struct update_answer *answer)
+{
+        uint32_t limit = registration->sent_kind == UPDATE_SET ? update_answer_limit(answer) : 0;
+
+        if (limit == 0 || limit >= registration->target.n_items)
+                return false;
+        registration->limit = limit;
+        pass_drop(registration);
+        run(registration);
+        return true;
+}
+
+/* A form that it does not know is said in another one, if there is one. */
+static bool try_another_form(struct registration *registration)
+{
+        size_t n = registration->sent.n_items + registration->gone.n_items;
+
+        if (registration->sent_by_rrset) {
+                /* The original daemon knows single records only, and so may others. */
+                registration->no_rrset = true;
+                if (registration->sent_kind == UPDATE_RELEASE)
+                        registration->kind = SERVER_ORIGINAL;
+        } else if (n > FEW_RRS)
+                registration->room_rrs = n / 2;
+        else
+                return false;
+        pass_drop(registration);
+        run(registration);
+        return true;
+}
+
 static void answer_judge(struct registration *registration, const struct update_answer *answer)
 {
         const char *code = dns_rcode_to_string(answer->rcode) ?: "an unknown code", *text = answer->text;
@@ -304,19 +400,15 @@ static void answer_judge(struct registration *registration, const struct update_
                 attempt_failed(registration, CLOCK_RETRY_USEC);
                 return;
         case VERDICT_FORM:
-                if (registration->sent_by_rrset) {
-                        /* The original daemon knows single records only. */
-                        registration->kind = SERVER_ORIGINAL;
-                        run(registration);
+                if (try_another_form(registration))
                         return;
-                }
                 set_reason(registration, "the registrar does not understand (%s%s%s)", code,
                            text[0] ? ": " : "", text);
                 target_failed(registration, false);
                 return;
         case VERDICT_REFUSED:
                 set_reason(registration, "%s%s", text[0] ? text : code, text[0] ? "" : " without a reason");
-                if (!try_another_name(registration, answer))
+                if (!try_fewer(registration, answer) && !try_another_name(registration, answer))
                         attempt_refused(registration);
                 return;
         }
@@ -336,6 +428,7 @@ static void note_uncertain(struct registration *registration)
 
 static void request_cancel(struct registration *registration)
 {
+        pass_drop(registration);
         if (registration->request)
                 note_uncertain(registration);
         registration->request = dns_request_cancel(registration->request);
@@ -372,7 +465,10 @@ static void on_reached(void *userdata, bool another)
         /* Another server may be another kind of server, and knows nothing of us. */
         if (another) {
                 registration->kind = SERVER_UNKNOWN;
-                registration->replaced = false;
+                registration->replaced = registration->no_rrset = false;
+                registration->limit = 0;
+                address_set_clear(&registration->filtered);
+                registration->room_rrs = UPDATE_ROOM_RRS;
         }
         run(registration);
 }
@@ -507,6 +603,7 @@ void registration_set_goal(struct registration *registration, enum registration_
         if (registration->goal == goal)
                 return;
         registration->goal = goal;
+        pass_drop(registration);
         registration->begun = true;
         registration->released = false;
         registration->failures = 0;
@@ -581,6 +678,7 @@ int registration_new(const struct registration_options *options, struct registra
         if (!registration)
                 return -ENOMEM;
         registration->options = *options;
+        registration->room_rrs = UPDATE_ROOM_RRS;
         registration->next_usec = USEC_INFINITY;
         r = registrar_new(options->event, options->resolver, &options->zone, &registrar_events, registration,
                           &registration->registrar);
@@ -612,6 +710,11 @@ struct registration *registration_free(struct registration *registration)
         address_set_clear(&registration->wanted);
         address_set_clear(&registration->held);
         address_set_clear(&registration->sent);
+        address_set_clear(&registration->gone);
+        address_set_clear(&registration->target);
+        address_set_clear(&registration->filtered);
+        address_set_clear(&registration->pass_from);
+        update_pass_clear(&registration->pass);
         free(registration);
         return NULL;
 }

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "nsregc/update.h"
 
+#include <inttypes.h>
+#include <stdio.h>
+
 #include "dns/edns.h"
 #include "dns/message.h"
 #include "dns/sig0.h"
@@ -32,11 +35,7 @@ static void write_update_section(struct dns_builder *builder, const struct updat
                         dns_builder_address(builder, DNS_SECTION_AUTHORITY, update->name, DNS_CLASS_NONE, 0,
                                             &update->removals->items[i].address);
 
-        if (update->kind != UPDATE_SET) {
-                *ret_lease = 0;
-                return;
-        }
-        for (size_t i = 0; i < update->addresses->n_items; i++) {
+        for (size_t i = 0; update->kind == UPDATE_SET && i < update->addresses->n_items; i++) {
                 const struct usable_address *address = &update->addresses->items[i];
                 uint32_t ttl = address_ttl_sec(update, address);
 
@@ -44,7 +43,8 @@ static void write_update_section(struct dns_builder *builder, const struct updat
                                     &address->address);
                 lease = MIN(lease, ttl);
         }
-        *ret_lease = lease;
+        /* 0 would take away the whole of the name's records, those of another program with this key too. */
+        *ret_lease = update->kind == UPDATE_RELEASE ? 0 : lease;
 }
 
 ssize_t update_build(const struct update *update, uint8_t buffer[static UPDATE_SIZE_MAX])
@@ -174,6 +174,15 @@ int update_answer_read(const uint8_t *bytes, size_t size, const struct dns_name 
         }
         read_text(&message, &edns, ret);
         return 0;
+}
+
+uint32_t update_answer_limit(const struct update_answer *answer)
+{
+        static const char words[] = "a name may have ";
+        const char *found = strstr(answer->text, words);
+        uint32_t limit;
+
+        return found && sscanf(found + strlen(words), "%" SCNu32, &limit) == 1 ? limit : 0;
 }
 
 void update_answer_clear(struct update_answer *answer)

@@ -19,7 +19,7 @@
 
 enum update_kind {
         UPDATE_SET,      /* these addresses stand; "removals" go */
-        UPDATE_WITHDRAW, /* no record is left, the name stays ours */
+        UPDATE_WITHDRAW, /* "removals" go, the name stays ours */
         UPDATE_RELEASE,  /* the name is given up too */
 };
 
@@ -33,7 +33,7 @@ struct update {
         uint32_t addr_ttl_sec; /* TTLs are what is left of an address's life, at most this */
         const struct address_set *addresses;
         const struct address_set *removals; /* single RRs, class NONE: every server knows that */
-        bool by_rrset; /* the server knows RRset deletion: everything of ours goes first */
+        bool by_rrset; /* the server knows RRset deletion: everything at the name goes first */
         usec_t now_boottime_usec;
         uint64_t now_sec; /* since 1970 */
 };
@@ -62,4 +62,6 @@ struct update_answer {
 /* 0; -EBADMSG: no DNS message; -ENOMEM. */
 int update_answer_read(const uint8_t *bytes, size_t size, const struct dns_name *name,
                        struct update_answer *ret);
+/* How many records a name may have, by the words of a refusal; 0: they do not tell. */
+uint32_t update_answer_limit(const struct update_answer *answer);
 void update_answer_clear(struct update_answer *answer);

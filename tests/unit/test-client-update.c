@@ -189,7 +189,8 @@ static void test_withdraw_and_release(void **state)
         build(&update, buffer, &message);
         expect_update(&message, 1, (const uint32_t[][3]){ { DNS_TYPE_A, DNS_CLASS_NONE, 0 } });
         assert_int_equal(dns_edns_parse(&message, &edns), 0);
-        assert_int_equal(edns.lease_sec, 0);
+        /* 0 would speak of all records of the name, those of others with this key too. */
+        assert_int_equal(edns.lease_sec, 3600);
         assert_int_equal(edns.key_lease_sec, 7200);
 
         update.kind = UPDATE_RELEASE;
