@@ -3,7 +3,6 @@
 
 #include <inttypes.h>
 
-#include "config/document.h"
 #include "dns/protocol.h"
 
 /* Beside the addresses: the deletion of both RRsets, KEY, OPT, SIG. */
@@ -14,25 +13,9 @@
 /* KEY with P-384, OPT with Update Lease, and the signature: RDATA, and what OPT and SIG have in front. */
 #define RDATA_BESIDE 320
 
-static const struct config_node *entry_of(const struct config_node *node, const char *key, size_t index)
-{
-        const struct config_entry *found = node ? config_node_find(node, key) : NULL;
-
-        if (!found || index >= found->value->n_entries)
-                return NULL;
-        return found->value->entries[index].value;
-}
-
-static const struct config_node *limits_of(const struct config_node *node)
-{
-        const struct config_entry *found = node ? config_node_find(node, "limits") : NULL;
-
-        return found ? found->value : NULL;
-}
-
-static void check_zone(struct config_decoder *decoder, const struct config_node *zone_node,
-                       const struct config_node *limits_node, const struct zone_policy *policy,
-                       const struct peer_limits *limits)
+void config_check_limits(struct config_decoder *decoder, const struct config_node *zone_node,
+                         const struct config_node *limits_node, const struct zone_policy *policy,
+                         const struct peer_limits *limits)
 {
         uint64_t n = policy->max_records_per_name, name = policy->zone.length + 1 + DNS_LABEL_MAX,
                  bytes = DNS_HEADER_SIZE + policy->zone.length + 4 + (n + RRS_BESIDE) * (name + RR_FIXED) +
@@ -56,12 +39,4 @@ static void check_zone(struct config_decoder *decoder, const struct config_node 
                         " octets, and limits: message-bytes allows %" PRIu32
                         ": it has to be sent in parts, which not every client does",
                         n, text, bytes, limits->message_bytes);
-}
-
-void config_check_limits(struct config_decoder *decoder, const struct config_node *node,
-                         const struct nsregd_config *config)
-{
-        for (size_t i = 0; i < config->n_zones; i++)
-                check_zone(decoder, entry_of(node, "zones", i), limits_of(node), &config->zones[i].policy,
-                           &config->limits);
 }

@@ -659,6 +659,18 @@ static void check_shared_upstreams(struct config_decoder *decoder, const struct 
                                         check_shared_upstream(decoder, node, zones, i, j, k, l);
 }
 
+static void check_limits(struct config_decoder *decoder, const struct config_node *node,
+                         const struct nsregd_config *config)
+{
+        const struct config_entry *zones = config_node_find(node, "zones"),
+                                  *limits = config_node_find(node, "limits");
+
+        for (size_t i = 0; i < config->n_zones; i++)
+                config_check_limits(
+                        decoder, zones && i < zones->value->n_entries ? zones->value->entries[i].value : NULL,
+                        limits ? limits->value : NULL, &config->zones[i].policy, &config->limits);
+}
+
 static int check_nsregd(struct config_decoder *decoder, const struct config_node *node, void *object,
                         const void *outer)
 {
@@ -671,7 +683,7 @@ static int check_nsregd(struct config_decoder *decoder, const struct config_node
         }
         check_overlap(decoder, node, config);
         check_shared_upstreams(decoder, node, config);
-        config_check_limits(decoder, node, config);
+        check_limits(decoder, node, config);
         return 0;
 }
 

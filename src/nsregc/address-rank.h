@@ -5,7 +5,7 @@
 
 #include <stdbool.h>
 
-#include "nsregc/address-table.h"
+#include "nsregc/address-set.h"
 #include "util/address.h"
 
 /* The lower, the better: global before unique-local before private before all else; within one of these the

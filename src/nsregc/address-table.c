@@ -3,15 +3,16 @@
 
 #include <stdio.h>
 
-#include <fnmatch.h>
 #include <libmnl/libmnl.h>
 #include <linux/if_addr.h>
 #include <linux/rtnetlink.h>
 
 #include "nsregc/address-rank.h"
+#include "nsregc/link-choice.h"
 #include "util/macro.h"
 
 #define LIFETIME_INFINITE UINT32_MAX
+#define FEW_ADDRESSES     16 /* any registrar takes that many */
 
 struct address_attributes {
         const struct nlattr *address, *local, *flags, *cacheinfo;
@@ -91,8 +92,9 @@ static struct address_entry *entry_find(const struct address_table *table, const
 static int address_put(struct address_table *table, const struct address_entry *new_entry)
 {
         struct address_entry *entry = entry_find(table, new_entry);
+        bool is_new = !entry;
 
-        if (!entry) {
+        if (is_new) {
                 entry = reallocarray(table->addresses, table->n_addresses + 1, sizeof(*entry));
                 if (!entry)
                         return -ENOMEM;
@@ -100,7 +102,7 @@ static int address_put(struct address_table *table, const struct address_entry *
                 entry = &table->addresses[table->n_addresses++];
         }
         *entry = *new_entry;
-        return 1;
+        return is_new ? ADDRESS_TABLE_OTHER : ADDRESS_TABLE_LIFETIME;
 }
 
 static int address_drop(struct address_table *table, const struct address_entry *like)
@@ -110,64 +112,27 @@ static int address_drop(struct address_table *table, const struct address_entry 
         if (!entry)
                 return 0;
         *entry = table->addresses[--table->n_addresses];
-        return 1;
-}
-
-static int link_name_attribute(const struct nlattr *attribute, void *data)
-{
-        if (mnl_attr_get_type(attribute) == IFLA_IFNAME &&
-            mnl_attr_validate(attribute, MNL_TYPE_NUL_STRING) >= 0)
-                *(const char **) data = mnl_attr_get_str(attribute);
-        return MNL_CB_OK;
-}
-
-static struct link_entry *link_find(const struct address_table *table, uint32_t ifindex)
-{
-        for (size_t i = 0; i < table->n_links; i++)
-                if (table->links[i].ifindex == ifindex)
-                        return &table->links[i];
-        return NULL;
-}
-
-static int link_put(struct address_table *table, uint32_t ifindex, const char *name)
-{
-        struct link_entry *link = link_find(table, ifindex);
-
-        if (!link) {
-                link = reallocarray(table->links, table->n_links + 1, sizeof(*link));
-                if (!link)
-                        return -ENOMEM;
-                table->links = link;
-                link = &table->links[table->n_links++];
-                *link = (struct link_entry){ .ifindex = ifindex };
-        }
-        bool changed = strncmp(link->name, name, sizeof(link->name) - 1) != 0;
-        strncpy(link->name, name, sizeof(link->name) - 1);
-        link->stale = false;
-        return changed;
+        return ADDRESS_TABLE_OTHER;
 }
 
 /* Its addresses go with it, whether or not the kernel says so one by one. */
 static int link_drop(struct address_table *table, uint32_t ifindex)
 {
-        struct link_entry *link = link_find(table, ifindex);
-
         for (size_t i = 0; i < table->n_addresses;) {
                 if (table->addresses[i].ifindex == ifindex)
                         table->addresses[i] = table->addresses[--table->n_addresses];
                 else
                         i++;
         }
-        if (link)
-                *link = table->links[--table->n_links];
-        return 1;
+        link_table_remove(&table->links, ifindex);
+        return ADDRESS_TABLE_OTHER;
 }
 
 int address_table_apply(struct address_table *table, const struct nlmsghdr *header, usec_t now_usec_)
 {
         const struct ifinfomsg *link = mnl_nlmsg_get_payload(header);
         struct address_entry entry;
-        const char *name = NULL;
+        int r;
 
         switch (header->nlmsg_type) {
         case RTM_NEWADDR:
@@ -175,10 +140,8 @@ int address_table_apply(struct address_table *table, const struct nlmsghdr *head
         case RTM_DELADDR:
                 return entry_read(header, now_usec_, &entry) ? address_drop(table, &entry) : 0;
         case RTM_NEWLINK:
-                if (mnl_nlmsg_get_payload_len(header) < sizeof(*link) || link->ifi_family != AF_UNSPEC ||
-                    mnl_attr_parse(header, sizeof(*link), link_name_attribute, &name) < 0 || !name)
-                        return 0;
-                return link_put(table, (uint32_t) link->ifi_index, name);
+                r = link_table_apply(&table->links, header, now_usec_);
+                return r > 0 ? ADDRESS_TABLE_OTHER : r;
         case RTM_DELLINK:
                 /* Bridges tell of ports that leave them in the same words, but with their own family. */
                 if (mnl_nlmsg_get_payload_len(header) < sizeof(*link) || link->ifi_family != AF_UNSPEC)
@@ -193,8 +156,8 @@ void address_table_dump_begin(struct address_table *table, bool links)
 {
         for (size_t i = 0; !links && i < table->n_addresses; i++)
                 table->addresses[i].stale = true;
-        for (size_t i = 0; links && i < table->n_links; i++)
-                table->links[i].stale = true;
+        for (size_t i = 0; links && i < table->links.n_items; i++)
+                table->links.items[i].stale = true;
 }
 
 void address_table_dump_end(struct address_table *table, bool links)
@@ -205,105 +168,107 @@ void address_table_dump_end(struct address_table *table, bool links)
                 else
                         i++;
         }
-        for (size_t i = 0; links && i < table->n_links;) {
-                if (table->links[i].stale)
-                        table->links[i] = table->links[--table->n_links];
-                else
-                        i++;
-        }
+        if (links)
+                link_table_remove_stale(&table->links);
 }
 
 void address_table_clear(struct address_table *table)
 {
         free(table->addresses);
-        free(table->links);
+        link_table_clear(&table->links);
         *table = (struct address_table){ 0 };
 }
 
-bool interface_matches(const struct string_list *globs, const char *name)
+/* The rule of the address itself that leaves it out, or NULL. Other scopes than global are nobody's. */
+static const char *address_rule(const struct address_rules *rules, const struct address_entry *entry,
+                                usec_t now)
 {
-        bool wanted = false, any_wanted = false;
+        if (entry->flags & IFA_F_DADFAILED)
+                return "another machine has the address";
+        if (entry->flags & IFA_F_TENTATIVE)
+                return "not known yet to be this machine's alone";
+        if (entry->flags & IFA_F_DEPRECATED)
+                return "deprecated";
+        /* On IPv4 the same bit says "secondary", which is as good an address as any. */
+        if (entry->address.family == AF_INET6 && (entry->flags & IFA_F_TEMPORARY) && !rules->ipv6_temporary)
+                return "temporary";
+        if (entry->valid_until_usec <= now)
+                return "its lifetime is over";
+        return prefix_list_contains(rules->exclude_subnets, &entry->address) ? "excluded by exclude-subnets"
+                                                                             : NULL;
+}
 
-        for (size_t i = 0; globs && i < globs->n_items; i++) {
-                const char *glob = globs->items[i];
-                bool exclude = glob[0] == '!';
-
-                if (!exclude)
-                        any_wanted = true;
-                if (fnmatch(exclude ? glob + 1 : glob, name, 0) != 0)
-                        continue;
-                if (exclude)
-                        return false;
-                wanted = true;
-        }
-        return wanted || !any_wanted;
+static enum link_verdict entry_link_verdict(const struct address_table *table,
+                                            const struct address_rules *rules,
+                                            const struct address_entry *entry, usec_t now)
+{
+        return link_judge(&table->links, link_table_find(&table->links, entry->ifindex), rules->interfaces,
+                          now);
 }
 
 static bool entry_usable(const struct address_table *table, const struct address_rules *rules,
                          const struct address_entry *entry, usec_t now)
 {
-        const struct link_entry *link = link_find(table, entry->ifindex);
-        uint32_t unwanted = IFA_F_DEPRECATED | IFA_F_TENTATIVE | IFA_F_DADFAILED;
-
-        /* On IPv4 the same bit says "secondary", which is as good an address as any. */
-        if (entry->address.family == AF_INET6 && !rules->ipv6_temporary)
-                unwanted |= IFA_F_TEMPORARY;
-        if (entry->scope != RT_SCOPE_UNIVERSE || (entry->flags & unwanted) != 0)
-                return false;
-        if (entry->valid_until_usec <= now)
-                return false;
-        /* An address may be told before its link's name is. */
-        if (!interface_matches(rules->interfaces, link ? link->name : ""))
-                return false;
-        return !prefix_list_contains(rules->exclude_subnets, &entry->address);
+        return entry->scope == RT_SCOPE_UNIVERSE && !address_rule(rules, entry, now) &&
+               entry_link_verdict(table, rules, entry, now) == LINK_TAKEN;
 }
 
-int address_set_add_ranked(struct address_set *set, const struct address *address, usec_t valid_until_usec,
-                           unsigned rank)
+/* Left out for where it leads alone: better than none. */
+static bool entry_spare(const struct address_table *table, const struct address_rules *rules,
+                        const struct address_entry *entry, usec_t now)
 {
-        size_t place = 0;
-
-        while (place < set->n_items && address_compare(&set->items[place].address, address) < 0)
-                place++;
-        if (place < set->n_items && address_equal(&set->items[place].address, address)) {
-                set->items[place].valid_until_usec = MAX(set->items[place].valid_until_usec,
-                                                         valid_until_usec);
-                set->items[place].rank = MIN(set->items[place].rank, rank);
-                return 0;
+        if (entry->scope != RT_SCOPE_UNIVERSE || address_rule(rules, entry, now))
+                return false;
+        switch (entry_link_verdict(table, rules, entry, now)) {
+        case LINK_POINT_TO_POINT:
+        case LINK_KIND_NEVER:
+        case LINK_NO_DEFAULT_ROUTE:
+        case LINK_BRIDGE_INSIDE:
+        case LINK_LOWER:
+                return true;
+        case LINK_TAKEN:
+        case LINK_UNKNOWN:
+        case LINK_EXCLUDED:
+        case LINK_NOT_NAMED:
+        case LINK_DOWN:
+        case LINK_LOOPBACK:
+                return false;
         }
-        struct usable_address *items = reallocarray(set->items, set->n_items + 1, sizeof(*items));
-        if (!items)
-                return -ENOMEM;
-        set->items = items;
-        memmove(&items[place + 1], &items[place], (set->n_items - place) * sizeof(*items));
-        items[place] = (struct usable_address){ *address, valid_until_usec, rank };
-        set->n_items++;
-        return 0;
+        return false;
 }
 
-int address_set_add(struct address_set *set, const struct address *address, usec_t valid_until_usec)
+static unsigned entry_rank(const struct address_table *table, const struct address_entry *entry)
 {
-        return address_set_add_ranked(set, address, valid_until_usec, 0);
-}
-
-static unsigned entry_rank(const struct address_entry *entry)
-{
+        const struct link_entry *link = link_table_find(&table->links, entry->ifindex);
         bool temporary = entry->address.family == AF_INET6 && (entry->flags & IFA_F_TEMPORARY);
 
-        return address_rank(&entry->address, false, entry->valid_until_usec == USEC_INFINITY && !temporary);
+        return address_rank(&entry->address, link && link->default_route,
+                            entry->valid_until_usec == USEC_INFINITY && !temporary);
+}
+
+static int entries_collect(const struct address_table *table, const struct address_rules *rules, usec_t now,
+                           bool (*wanted)(const struct address_table *, const struct address_rules *,
+                                          const struct address_entry *, usec_t),
+                           struct address_set *set)
+{
+        int r = 0;
+
+        for (size_t i = 0; i < table->n_addresses && r >= 0; i++) {
+                const struct address_entry *entry = &table->addresses[i];
+
+                if (wanted(table, rules, entry, now))
+                        r = address_set_add_ranked(set, &entry->address, entry->valid_until_usec,
+                                                   entry_rank(table, entry));
+        }
+        return r;
 }
 
 int address_set_compute(const struct address_table *table, const struct address_rules *rules, usec_t now,
                         struct address_set *ret)
 {
         struct address_set set = { 0 };
-        int r = 0;
+        int r = entries_collect(table, rules, now, entry_usable, &set);
 
-        for (size_t i = 0; i < table->n_addresses && r >= 0; i++)
-                if (entry_usable(table, rules, &table->addresses[i], now))
-                        r = address_set_add_ranked(&set, &table->addresses[i].address,
-                                                   table->addresses[i].valid_until_usec,
-                                                   entry_rank(&table->addresses[i]));
         for (size_t i = 0; i < rules->n_extra && r >= 0; i++)
                 r = address_set_add(&set, &rules->extra[i], USEC_INFINITY);
         if (r < 0) {
@@ -314,80 +279,68 @@ int address_set_compute(const struct address_table *table, const struct address_
         return 0;
 }
 
-bool address_set_equal(const struct address_set *a, const struct address_set *b)
+int address_set_compute_spare(const struct address_table *table, const struct address_rules *rules,
+                              usec_t now, struct address_set *ret)
 {
-        if (a->n_items != b->n_items)
-                return false;
-        for (size_t i = 0; i < a->n_items; i++)
-                if (!address_equal(&a->items[i].address, &b->items[i].address))
-                        return false;
-        return true;
-}
-
-bool address_set_contains(const struct address_set *set, const struct address *address)
-{
-        for (size_t i = 0; i < set->n_items; i++)
-                if (address_equal(&set->items[i].address, address))
-                        return true;
-        return false;
-}
-
-int address_set_merge(struct address_set *set, const struct address_set *more)
-{
-        int r = 0;
-
-        for (size_t i = 0; i < more->n_items && r >= 0; i++)
-                r = address_set_add_ranked(set, &more->items[i].address, more->items[i].valid_until_usec,
-                                           more->items[i].rank);
-        return r;
-}
-
-void address_set_subtract(struct address_set *set, const struct address_set *less)
-{
-        size_t n = 0;
-
-        for (size_t i = 0; i < set->n_items; i++)
-                if (!address_set_contains(less, &set->items[i].address))
-                        set->items[n++] = set->items[i];
-        set->n_items = n;
-}
-
-int address_set_copy(const struct address_set *from, struct address_set *to)
-{
-        struct address_set copy = { 0 };
-        int r = address_set_merge(&copy, from);
+        struct address_set set = { 0 };
+        int r = entries_collect(table, rules, now, entry_spare, &set);
 
         if (r < 0) {
-                address_set_clear(&copy);
+                address_set_clear(&set);
                 return r;
         }
-        address_set_clear(to);
-        *to = copy;
+        *ret = set;
         return 0;
 }
 
-void address_set_clear(struct address_set *set)
-{
-        free(set->items);
-        *set = (struct address_set){ 0 };
-}
-
-char *address_set_text(const struct address_set *set, const struct address_set *without,
-                       char buffer[static ADDRESS_SET_TEXT_MAX])
+bool address_table_asks_for_routes(const struct address_table *table, const struct address_rules *rules,
+                                   usec_t now)
 {
         size_t n = 0;
 
-        buffer[0] = '\0';
-        for (size_t i = 0; i < set->n_items; i++) {
-                char text[ADDRESS_FORMAT_MAX];
-                size_t length = strlen(buffer);
+        for (size_t i = 0; i < table->n_addresses; i++) {
+                const struct address_entry *entry = &table->addresses[i];
 
-                if ((without && address_set_contains(without, &set->items[i].address)) || n++ >= 8)
+                if (entry->scope != RT_SCOPE_UNIVERSE || address_rule(rules, entry, now))
                         continue;
-                (void) snprintf(buffer + length, ADDRESS_SET_TEXT_MAX - length, "%s%s",
-                                length > 0 ? ", " : "", address_format(&set->items[i].address, text));
+                if (link_asks_for_route(&table->links, link_table_find(&table->links, entry->ifindex),
+                                        rules->interfaces, now))
+                        return true;
+                n += entry_usable(table, rules, entry, now);
         }
-        return buffer;
+        /* Their order may matter then. */
+        return n > FEW_ADDRESSES;
+}
+
+int address_table_left_out(const struct address_table *table, const struct address_rules *rules, usec_t now,
+                           struct left_out_list *ret)
+{
+        struct left_out_list list = { 0 };
+
+        for (size_t i = 0; i < table->n_addresses; i++) {
+                const struct address_entry *entry = &table->addresses[i];
+                const struct link_entry *link = link_table_find(&table->links, entry->ifindex);
+                char text[LINK_VERDICT_TEXT_MAX];
+                const char *rule;
+                struct left_out *items;
+
+                if (entry->scope != RT_SCOPE_UNIVERSE || entry_usable(table, rules, entry, now))
+                        continue;
+                rule = address_rule(rules, entry, now)
+                               ?: link_verdict_text(entry_link_verdict(table, rules, entry, now), link, text);
+                items = reallocarray(list.items, list.n_items + 1, sizeof(*items));
+                if (!items) {
+                        free(list.items);
+                        return -ENOMEM;
+                }
+                list.items = items;
+                items[list.n_items] = (struct left_out){ .address = entry->address };
+                strcpy(items[list.n_items].interface, link ? link->name : "");
+                (void) snprintf(items[list.n_items].rule, sizeof(items->rule), "%s", rule);
+                list.n_items++;
+        }
+        *ret = list;
+        return 0;
 }
 
 int address_table_networks(const struct address_table *table, const struct address_rules *rules, usec_t now,

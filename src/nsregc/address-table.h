@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "nsregc/address-set.h"
+#include "nsregc/link-table.h"
 #include "registry/policy.h"
 #include "util/address.h"
 #include "util/time.h"
@@ -24,17 +26,10 @@ struct address_entry {
         bool stale;              /* not seen yet in the dump under way */
 };
 
-struct link_entry {
-        uint32_t ifindex;
-        char name[IFNAMSIZ];
-        bool stale;
-};
-
 struct address_table {
         struct address_entry *addresses;
         size_t n_addresses;
-        struct link_entry *links;
-        size_t n_links;
+        struct link_table links;
 };
 
 struct address_rules {
@@ -45,25 +40,13 @@ struct address_rules {
         bool ipv6_temporary;
 };
 
-struct usable_address {
-        struct address address;
-        usec_t valid_until_usec;
-        unsigned rank; /* the lower, the rather it is registered where not all can be */
+enum {
+        ADDRESS_TABLE_LIFETIME = 1, /* or the flags of an address */
+        ADDRESS_TABLE_OTHER,        /* links or addresses came, went, or are others now */
 };
 
-/* Sorted by address, each once. */
-struct address_set {
-        struct usable_address *items;
-        size_t n_items;
-};
-
-/* For messages: those that are not in "without" (NULL: all), the first few of them; may be empty. */
-#define ADDRESS_SET_TEXT_MAX (8 * 48)
-char *address_set_text(const struct address_set *set, const struct address_set *without,
-                       char buffer[static ADDRESS_SET_TEXT_MAX]);
-
-/* RTM_NEWADDR, DELADDR, NEWLINK, DELLINK; others are ignored. "now" is BOOTTIME. 1: something changed (be it
- * a lifetime only), 0, or -ENOMEM. */
+/* RTM_NEWADDR, DELADDR, NEWLINK, DELLINK; others are ignored. "now" is BOOTTIME. What changed, 0, or -ENOMEM.
+ */
 int address_table_apply(struct address_table *table, const struct nlmsghdr *header, usec_t now_usec);
 /* A dump of links, or of addresses, begins: what it does not name is gone at its end. To be called when its
  * first message arrives, not when it is asked for: events of before may still wait in the socket. */
@@ -71,23 +54,31 @@ void address_table_dump_begin(struct address_table *table, bool links);
 void address_table_dump_end(struct address_table *table, bool links);
 void address_table_clear(struct address_table *table);
 
-/* Does a list of globs, some of them exclusions, take this interface. */
-bool interface_matches(const struct string_list *globs, const char *name);
-
 /* 0 or -ENOMEM. */
 int address_set_compute(const struct address_table *table, const struct address_rules *rules, usec_t now_usec,
                         struct address_set *ret);
-/* The same addresses; lifetimes make no difference. */
-bool address_set_equal(const struct address_set *a, const struct address_set *b);
-bool address_set_contains(const struct address_set *set, const struct address *address);
-int address_set_add(struct address_set *set, const struct address *address, usec_t valid_until_usec);
-/* Of one that is there already the longer life and the better rank count. */
-int address_set_add_ranked(struct address_set *set, const struct address *address, usec_t valid_until_usec,
-                           unsigned rank);
-int address_set_copy(const struct address_set *from, struct address_set *to);
-int address_set_merge(struct address_set *set, const struct address_set *more);
-void address_set_subtract(struct address_set *set, const struct address_set *less);
-void address_set_clear(struct address_set *set);
+/* Those that only lead to where nobody looks for the machine: for when there are no others. */
+int address_set_compute_spare(const struct address_table *table, const struct address_rules *rules,
+                              usec_t now_usec, struct address_set *ret);
+/* Does it make a difference which links have a default route. */
+bool address_table_asks_for_routes(const struct address_table *table, const struct address_rules *rules,
+                                   usec_t now_usec);
+
+/* Addresses of global scope that are not registered, and why. */
+struct left_out {
+        struct address address;
+        char interface[IFNAMSIZ];
+        char rule[96];
+};
+
+struct left_out_list {
+        struct left_out *items;
+        size_t n_items;
+};
+
+/* "items" is the caller's to free. 0 or -ENOMEM. */
+int address_table_left_out(const struct address_table *table, const struct address_rules *rules,
+                           usec_t now_usec, struct left_out_list *ret);
 
 /* The networks that usable addresses lie in (RFC 6763 section 11), each once. 0 or -ENOMEM. */
 int address_table_networks(const struct address_table *table, const struct address_rules *rules,

@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 
 #include "nsregc/link-up.h"
+#include "nsregc/route-watch.h"
 #include "util/log.h"
 
 #define RECEIVE_BUFFER (1024 * 1024)
@@ -27,7 +28,10 @@ struct address_monitor {
         sd_event_source *retry; /* a dump that could not be asked for */
         struct address_rules rules;
         struct address_table table;
-        struct address_set set;
+        struct address_set set, spare;
+        struct route_watch *routes; /* NULL: they make no difference now */
+        bool routes_stale;          /* links or addresses are others since they were asked for */
+        sd_event_source *loss;      /* BOOTTIME: a carrier is lost for good */
         enum dump dump;
         bool dump_heard; /* its first message was */
         bool dump_again; /* events were lost while one is under way */
@@ -114,6 +118,7 @@ static void dump_step(struct address_monitor *monitor, int error)
                 return;
         }
         address_table_dump_end(&monitor->table, finished == DUMP_LINKS);
+        monitor->routes_stale = true;
         if (finished == DUMP_LINKS) {
                 int r = dump_request(monitor, DUMP_ADDRESSES);
 
@@ -156,26 +161,90 @@ static void messages_apply(struct address_monitor *monitor, const char *buffer, 
                         return;
                 }
                 monitor->came_up |= link_up_note(&monitor->links, header);
-                if (address_table_apply(&monitor->table, header, now) < 0)
+                int r = address_table_apply(&monitor->table, header, now);
+
+                if (r < 0)
                         monitor->damaged = true;
+                if (r == ADDRESS_TABLE_OTHER)
+                        monitor->routes_stale = true;
         }
+}
+
+static void tell_changes(struct address_monitor *monitor);
+
+static void on_routes(void *userdata)
+{
+        tell_changes(userdata);
+}
+
+/* Whether it is known which links have a default route, as far as it matters. */
+static bool routes_known(struct address_monitor *monitor, usec_t now)
+{
+        struct link_table *links = &monitor->table.links;
+
+        if (!address_table_asks_for_routes(&monitor->table, &monitor->rules, now))
+                monitor->routes = route_watch_free(monitor->routes);
+        else if (!monitor->routes) {
+                int r = route_watch_new(monitor->event, on_routes, monitor, &monitor->routes);
+
+                if (r < 0)
+                        log_debug("rtnetlink: default routes: %s", strerror(-r));
+                monitor->routes_stale = true;
+        }
+        if (monitor->routes && monitor->routes_stale)
+                route_watch_ask(monitor->routes);
+        monitor->routes_stale = false;
+        if (monitor->routes && route_watch_is_busy(monitor->routes))
+                return false;
+        for (size_t i = 0; i < links->n_items; i++)
+                links->items[i].default_route = monitor->routes &&
+                                                route_watch_has(monitor->routes, links->items[i].ifindex);
+        return true;
+}
+
+static int on_loss(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        tell_changes(userdata);
+        return 0;
+}
+
+static void loss_arm(struct address_monitor *monitor, usec_t now)
+{
+        usec_t next = link_table_next_loss(&monitor->table.links, now);
+
+        monitor->loss = sd_event_source_disable_unref(monitor->loss);
+        /* Without a timer it is noticed with the next change. */
+        if (next != USEC_INFINITY)
+                (void) sd_event_add_time(monitor->event, &monitor->loss, CLOCK_BOOTTIME, next, USEC_PER_MSEC,
+                                         on_loss, monitor);
 }
 
 static void tell_changes(struct address_monitor *monitor)
 {
-        struct address_set set;
+        struct address_set set, spare;
+        usec_t now = now_usec(CLOCK_BOOTTIME);
+        bool same;
 
         if (!monitor->complete || monitor->dump != DUMP_NONE)
                 return;
-        if (address_set_compute(&monitor->table, &monitor->rules, now_usec(CLOCK_BOOTTIME), &set) < 0)
+        loss_arm(monitor, now);
+        if (!routes_known(monitor, now) ||
+            address_set_compute(&monitor->table, &monitor->rules, now, &set) < 0)
                 return;
-        bool same = monitor->told && address_set_equal(&set, &monitor->set);
+        if (address_set_compute_spare(&monitor->table, &monitor->rules, now, &spare) < 0) {
+                address_set_clear(&set);
+                return;
+        }
+        same = monitor->told && address_set_equal(&set, &monitor->set) &&
+               (set.n_items > 0 || address_set_equal(&spare, &monitor->spare));
 
         address_set_clear(&monitor->set);
+        address_set_clear(&monitor->spare);
         monitor->set = set;
         /* The link that comes up is what one waits for, though the address on it was there all the time. */
         same = same && !monitor->came_up;
         monitor->came_up = false;
+        monitor->spare = spare;
         monitor->told = true;
         if (!same)
                 monitor->changed(monitor->userdata);
@@ -244,11 +313,14 @@ struct address_monitor *address_monitor_free(struct address_monitor *monitor)
                 return NULL;
         sd_event_source_disable_unref(monitor->io_source);
         sd_event_source_disable_unref(monitor->retry);
+        sd_event_source_disable_unref(monitor->loss);
+        route_watch_free(monitor->routes);
         if (monitor->socket)
                 mnl_socket_close(monitor->socket);
         link_up_clear(&monitor->links);
         address_table_clear(&monitor->table);
         address_set_clear(&monitor->set);
+        address_set_clear(&monitor->spare);
         sd_event_unref(monitor->event);
         free(monitor);
         return NULL;
@@ -268,4 +340,14 @@ const struct address_set *address_monitor_get(struct address_monitor *monitor)
 int address_monitor_networks(struct address_monitor *monitor, struct prefix_list *ret)
 {
         return address_table_networks(&monitor->table, &monitor->rules, now_usec(CLOCK_BOOTTIME), ret);
+}
+
+const struct address_set *address_monitor_spare(struct address_monitor *monitor)
+{
+        return &monitor->spare;
+}
+
+int address_monitor_left_out(struct address_monitor *monitor, struct left_out_list *ret)
+{
+        return address_table_left_out(&monitor->table, &monitor->rules, now_usec(CLOCK_BOOTTIME), ret);
 }

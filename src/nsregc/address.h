@@ -26,5 +26,10 @@ void address_monitor_set_rules(struct address_monitor *monitor, const struct add
 
 /* As of now; lifetimes are current. Owned by the monitor, good until the next turn of the loop. */
 const struct address_set *address_monitor_get(struct address_monitor *monitor);
+/* For when that is empty: addresses of links that lead to where nobody looks for the machine. Likewise owned.
+ */
+const struct address_set *address_monitor_spare(struct address_monitor *monitor);
+/* As address_table_left_out(). */
+int address_monitor_left_out(struct address_monitor *monitor, struct left_out_list *ret);
 /* To be cleared by the caller. 0 or -ENOMEM. */
 int address_monitor_networks(struct address_monitor *monitor, struct prefix_list *ret);

@@ -139,6 +139,24 @@ static int enumerate_zones(sd_bus *connection, const char *prefix, void *userdat
 
 /* ------ manager ------ */
 
+static int append_left_out(sd_bus_message *reply, const struct manager *manager)
+{
+        struct left_out_list list;
+        int r = manager_left_out(manager, &list);
+
+        if (r < 0)
+                return r;
+        r = sd_bus_message_open_container(reply, 'a', "(sss)");
+        for (size_t i = 0; i < list.n_items && r >= 0; i++) {
+                char text[ADDRESS_FORMAT_MAX];
+
+                r = sd_bus_message_append(reply, "(sss)", address_format(&list.items[i].address, text),
+                                          list.items[i].interface, list.items[i].rule);
+        }
+        free(list.items);
+        return r < 0 ? r : sd_bus_message_close_container(reply);
+}
+
 static int get_manager(sd_bus *connection, const char *path, const char *interface, const char *property,
                        sd_bus_message *reply, void *userdata, sd_bus_error *error)
 {
@@ -150,6 +168,8 @@ static int get_manager(sd_bus *connection, const char *path, const char *interfa
                 return sd_bus_message_append(reply, "s", bus->name);
         if (streq(property, "Addresses"))
                 return append_addresses(reply, &bus->addresses);
+        if (streq(property, "LeftOut"))
+                return append_left_out(reply, bus->manager);
         if (streq(property, "State"))
                 return sd_bus_message_append(reply, "s", registration_state_to_string(bus->state));
 
@@ -224,6 +244,7 @@ static const sd_bus_vtable manager_vtable[] = {
         SD_BUS_PROPERTY("Name", "s", get_manager, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_PROPERTY("KeyFingerprint", "s", get_manager, 0, SD_BUS_VTABLE_PROPERTY_CONST),
         SD_BUS_PROPERTY("Addresses", "as", get_manager, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+        SD_BUS_PROPERTY("LeftOut", "a(sss)", get_manager, 0, 0),
         SD_BUS_PROPERTY("State", "s", get_manager, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         METHOD("Refresh"),
         METHOD("Release"),

@@ -175,7 +175,8 @@ static void wanted_add(struct manager *manager)
                 registration_set_goal(registration, goal_of_wanted(manager));
                 if (goal_of_wanted(manager) == GOAL_REGISTER)
                         (void) registration_set_addresses(registration,
-                                                          address_monitor_get(manager->addresses));
+                                                          address_monitor_get(manager->addresses),
+                                                          address_monitor_spare(manager->addresses));
         }
 }
 
@@ -417,7 +418,8 @@ static int on_coalesce(sd_event_source *source, uint64_t usec, void *userdata)
                         registration_kick(manager->registrations[i], manager->woken);
                 if (info.goal == GOAL_REGISTER)
                         (void) registration_set_addresses(manager->registrations[i],
-                                                          address_monitor_get(manager->addresses));
+                                                          address_monitor_get(manager->addresses),
+                                                          address_monitor_spare(manager->addresses));
         }
         if (manager->network_changed)
                 discover(manager, manager->woken || manager->anew);
@@ -773,6 +775,11 @@ const struct dns_keypair *manager_pair(const struct manager *manager)
 const struct address_set *manager_addresses(const struct manager *manager)
 {
         return address_monitor_get(manager->addresses);
+}
+
+int manager_left_out(const struct manager *manager, struct left_out_list *ret)
+{
+        return address_monitor_left_out(manager->addresses, ret);
 }
 
 size_t manager_count(const struct manager *manager)

@@ -58,5 +58,7 @@ bool manager_settled(const struct manager *manager, bool *ret_good, char **ret_w
 const char *manager_label(const struct manager *manager); /* NULL: none */
 const struct dns_keypair *manager_pair(const struct manager *manager);
 const struct address_set *manager_addresses(const struct manager *manager);
+/* As address_table_left_out(). */
+int manager_left_out(const struct manager *manager, struct left_out_list *ret);
 size_t manager_count(const struct manager *manager);
 struct registration *manager_get(const struct manager *manager, size_t index);

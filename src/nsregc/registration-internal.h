@@ -18,6 +18,8 @@ struct registration {
         bool begun; /* addresses were given once */
 
         struct address_set wanted;
+        struct address_set spare;      /* for when nothing is wanted */
+        struct address_set chosen;     /* of these, by the way to the registrar; one or none */
         struct address_set held;       /* what the registrar has, or may have, of ours */
         struct address_set target;     /* of the pass: the part of "wanted" that the registrar takes */
         struct update_pass pass;       /* from "held" to "target" */
@@ -60,6 +62,8 @@ enum registration_action {
 
 /* What is to be said to the registrar, if anything, so that it has what the goal asks for. */
 enum registration_action registration_next_action(const struct registration *registration);
+/* Whether there is anything to register with the registrar at hand. */
+bool registration_has_target(struct registration *registration);
 /* What it takes of "wanted". 0 or -ENOMEM. */
 int registration_target(const struct registration *registration, struct address_set *ret);
 /* Says it, or as much of it as one update holds, over the connection that is there. 0 or -errno. */

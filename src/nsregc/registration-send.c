@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "nsregc/address-rank.h"
 #include "nsregc/registration-internal.h"
+#include "nsregc/source-address.h"
 #include "util/log.h"
 
 #define LAST_WORD_USEC (5 * USEC_PER_SEC) /* for the answer to the last thing that is said */
@@ -11,7 +12,7 @@ enum registration_action registration_next_action(const struct registration *reg
 
         switch (registration->goal) {
         case GOAL_REGISTER:
-                if (registration->wanted.n_items > 0)
+                if (registration->wanted.n_items > 0 || registration->spare.n_items > 0)
                         return ACTION_SET;
                 return traces ? ACTION_WITHDRAW : ACTION_NONE;
         case GOAL_WITHDRAW:
@@ -27,6 +28,20 @@ enum registration_action registration_next_action(const struct registration *reg
         return ACTION_NONE;
 }
 
+bool registration_has_target(struct registration *registration)
+{
+        const char *server = registrar_server(registration->registrar);
+        _cleanup_free_ char *host = strndup(server, strcspn(server, "@"));
+        struct address towards, source;
+
+        address_set_clear(&registration->chosen);
+        if (registration->wanted.n_items > 0)
+                return true;
+        return host && address_parse(host, &towards) >= 0 && source_address(&towards, &source) >= 0 &&
+               address_set_contains(&registration->spare, &source) &&
+               address_set_add(&registration->chosen, &source, USEC_INFINITY) >= 0;
+}
+
 int registration_target(const struct registration *registration, struct address_set *ret)
 {
         struct address_set taken = { 0 };
@@ -36,6 +51,8 @@ int registration_target(const struct registration *registration, struct address_
                 address_set_clear(ret);
                 return 0;
         }
+        if (registration->wanted.n_items == 0)
+                return address_set_copy(&registration->chosen, ret);
         if (registration->limit == 0 || registration->wanted.n_items <= registration->limit)
                 return address_set_copy(&registration->wanted, ret);
         r = address_set_copy(&registration->wanted, &taken);

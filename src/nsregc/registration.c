@@ -522,6 +522,9 @@ static void run(struct registration *registration)
             registration->state == REGISTRATION_RELEASED)
                 return;
         timer_stop(registration);
+        if (action == ACTION_SET && registrar_client(registration->registrar) &&
+            !registration_has_target(registration))
+                action = registration->held.n_items > 0 ? ACTION_WITHDRAW : ACTION_NONE;
         if (action == ACTION_NONE) {
                 conclude(registration);
                 return;
@@ -548,12 +551,16 @@ static void run(struct registration *registration)
                 set_state(registration, busy);
 }
 
-int registration_set_addresses(struct registration *registration, const struct address_set *addresses)
+int registration_set_addresses(struct registration *registration, const struct address_set *addresses,
+                               const struct address_set *spare)
 {
-        bool same = registration->begun && address_set_equal(&registration->wanted, addresses);
+        bool same = registration->begun && address_set_equal(&registration->wanted, addresses) &&
+                    (addresses->n_items > 0 || address_set_equal(&registration->spare, spare));
         int r;
 
-        r = address_set_copy(addresses, &registration->wanted);
+        r = address_set_copy(spare, &registration->spare);
+        if (r >= 0)
+                r = address_set_copy(addresses, &registration->wanted);
         if (r < 0)
                 return r;
         registration->begun = true;
@@ -708,6 +715,8 @@ struct registration *registration_free(struct registration *registration)
         sd_event_source_disable_unref(registration->doubt);
         registrar_free(registration->registrar);
         address_set_clear(&registration->wanted);
+        address_set_clear(&registration->spare);
+        address_set_clear(&registration->chosen);
         address_set_clear(&registration->held);
         address_set_clear(&registration->sent);
         address_set_clear(&registration->gone);

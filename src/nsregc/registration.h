@@ -65,8 +65,10 @@ int registration_new(const struct registration_options *options, struct registra
 struct registration *registration_free(struct registration *registration);
 DEFINE_CLEANUP(struct registration *, registration_free)
 
-/* What is to be registered from now on; begins the first time it is called. 0 or -ENOMEM. */
-int registration_set_addresses(struct registration *registration, const struct address_set *addresses);
+/* What is to be registered from now on; begins the first time it is called. Where that is nothing, that one
+ * of "spare" which the kernel sends from to the registrar. 0 or -ENOMEM. */
+int registration_set_addresses(struct registration *registration, const struct address_set *addresses,
+                               const struct address_set *spare);
 /* Something changed that may make a difference: looks for the registrar again and tries at once. An answer
  * under way is waited for a little longer; not when the machine slept ("woken"): its connection is dead. */
 void registration_kick(struct registration *registration, bool woken);

@@ -8,7 +8,7 @@
 
 #include "dns/key.h"
 #include "dns/name.h"
-#include "nsregc/address-table.h"
+#include "nsregc/address-set.h"
 
 /* What registrars take at least, unless somebody configured less (RRs of the update section; KEY, OPT and the
  * signature come on top of them). */

@@ -548,10 +548,94 @@ static int read_client_zone(void *userdata, const char *path, sd_bus_message *pr
         return r;
 }
 
+enum { LEFT_OUT_ADDRESS, LEFT_OUT_INTERFACE, LEFT_OUT_RULE };
+
+static const struct column left_out_columns[] = {
+        [LEFT_OUT_ADDRESS] = { "ADDRESS", COLUMN_TEXT },
+        [LEFT_OUT_INTERFACE] = { "INTERFACE", COLUMN_TEXT },
+        [LEFT_OUT_RULE] = { "LEFT OUT BY", COLUMN_WIDE },
+};
+
+static int read_left_out(struct table *table, sd_bus_message *reply)
+{
+        const char *address, *interface, *rule;
+        int r = sd_bus_message_enter_container(reply, 'a', "(sss)");
+
+        while (r >= 0 && (r = sd_bus_message_read(reply, "(sss)", &address, &interface, &rule)) > 0) {
+                r = table_row(table);
+                if (r >= 0)
+                        r = table_set(table, LEFT_OUT_ADDRESS, address);
+                if (r >= 0)
+                        r = table_set(table, LEFT_OUT_INTERFACE, interface);
+                if (r >= 0)
+                        r = table_set(table, LEFT_OUT_RULE, rule);
+        }
+        return r;
+}
+
+/* Addresses that are not registered, by which rule; people are not told that there are none. */
+static int print_left_out(struct context *context, sd_bus_message *reply)
+{
+        struct table *table = table_new("left_out", left_out_columns, ELEMENTSOF(left_out_columns),
+                                        context->output, context->legend);
+        _cleanup_free_ char *members = NULL;
+        int r;
+
+        if (!table)
+                return say_no_memory();
+        r = read_left_out(table, reply);
+        if (r < 0)
+                r = say_unreadable(r);
+        else if (context->whole) {
+                r = table_format_members(table, &members);
+                if (r >= 0)
+                        json_members(context->whole, members);
+        } else if (table_rows(table) > 0) {
+                putchar('\n');
+                r = table_print(table);
+        }
+        table_free(table);
+        return r;
+}
+
+static int print_client(struct context *context, sd_bus_message *left_out)
+{
+        int r = print_objects(context, CLIENT_SERVICE, CLIENT_PATH, "org.nsreg.Client1.Zone", "client",
+                              client_columns, ELEMENTSOF(client_columns), read_client_zone);
+
+        return r < 0 ? r : print_left_out(context, left_out);
+}
+
+static int print_client_alone(struct context *context, sd_bus_message *left_out)
+{
+        struct json json = { .pretty = context->output == OUTPUT_JSON_PRETTY };
+        int r;
+
+        context->whole = &json;
+        json_begin(&json, NULL, '{');
+        r = print_client(context, left_out);
+        json_end(&json, '}');
+        context->whole = NULL;
+        return r;
+}
+
 int client_status(struct context *context)
 {
-        return print_objects(context, CLIENT_SERVICE, CLIENT_PATH, "org.nsreg.Client1.Zone", "client",
-                             client_columns, ELEMENTSOF(client_columns), read_client_zone);
+        sd_bus_error error = SD_BUS_ERROR_NULL;
+        sd_bus_message *left_out = NULL;
+        int r;
+
+        r = call_get(context, CLIENT_SERVICE, CLIENT_PATH, CLIENT_MANAGER, "LeftOut", "a(sss)", &error,
+                     &left_out);
+        if (r < 0)
+                r = report(CLIENT_SERVICE, &error, r);
+        else if (context->output == OUTPUT_TABLE || context->whole)
+                r = print_client(context, left_out);
+        else
+                r = print_client_alone(context, left_out);
+        sd_bus_error_free(&error);
+        sd_bus_message_unref(left_out);
+        return r;
 }
 
 int verb_client(struct context *context, int argc, char *argv[])

@@ -63,7 +63,7 @@ def test_a_dead_target_that_comes_back(lab):
     net.nsregd.term()
     net.nsregd.config["listen-addr"] = net.nsregd.address = DEAD
     net.netns.ip("neighbour", "del", DEAD, "dev", "eth0")
-    net.netns.ip("address", "add", f"{DEAD}/32", "dev", "lo")
+    net.netns.ip("address", "add", f"{DEAD}/32", "dev", "eth0")
     net.nsregd.start()
     net.netns.add_address("eth0", "10.1.2.4/24")
     net.registered(addresses={"10.1.2.3", "10.1.2.4", DEAD})

@@ -2,6 +2,7 @@
 """Network namespaces with interfaces whose addresses a test may change."""
 
 import ctypes
+import json
 import os
 import signal
 import subprocess
@@ -51,21 +52,31 @@ class Netns:
         return subprocess.run([*self.command(), *command], check=check, stdout=subprocess.PIPE,
                               stderr=subprocess.PIPE, text=True, timeout=60, **options)
 
-    def dummy(self, interface, *addresses):
-        """An interface that leads nowhere: a cable with both ends here, for not every kernel has dummies."""
+    def dummy(self, interface, *addresses, default_route=True):
+        """An interface that leads nowhere: a cable with both ends here, for not every kernel has dummies. As the way
+        to everywhere it counts as one that leads out of the machine."""
         peer = f"{interface}-end"
         self.ip("link", "add", interface, "type", "veth", "peer", "name", peer)
         self.ip("link", "set", peer, "addrgenmode", "none")
         self.ip("link", "set", peer, "up")
         self.ip("link", "set", interface, "up")
+        if default_route:
+            self.default_route(interface)
         for address in addresses:
             self.add_address(interface, address)
 
+    def default_route(self, interface):
+        """In both families, for the last IPv4 address takes the one of IPv4 along. Several differ in their metric."""
+        index = json.loads(self.ip("-j", "link", "show", "dev", interface))[0]["ifindex"]
+        for family in ("-4", "-6"):
+            self.ip(family, "route", "add", "default", "dev", interface, "metric", str(100 + index))
+
     def veth(self, interface, other, other_interface):
-        """A cable from `interface` here to `other_interface` in the namespace `other`."""
+        """A cable from `interface` here, the way to everywhere, to `other_interface` in the namespace `other`."""
         self.ip("link", "add", interface, "type", "veth", "peer", "name", other_interface, "netns", other.name)
         self.ip("link", "set", interface, "up")
         other.ip("link", "set", other_interface, "up")
+        self.default_route(interface)
 
     def add_address(self, interface, address, valid=None, preferred=None):
         words = ["address", "add", address, "dev", interface]

@@ -41,10 +41,11 @@ def registrar(container, config=None, **zone_options):
 
 
 def network(*cidrs, interface="lan0"):
-    """An interface with these addresses, in the namespace that test and containers share."""
+    """An interface with these addresses, the way to everywhere, in the namespace that test and containers share."""
     for words in (["link", "add", interface, "type", "veth", "peer", "name", interface + "-end"],
                   ["link", "set", interface + "-end", "up"], ["link", "set", interface, "up"],
-                  *[["address", "add", cidr, "dev", interface] for cidr in cidrs]):
+                  *[["address", "add", cidr, "dev", interface] for cidr in cidrs],
+                  *[[family, "route", "add", "default", "dev", interface] for family in ("-4", "-6")]):
         subprocess.run(["ip", *words], check=True)
 
 

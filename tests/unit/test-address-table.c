@@ -52,6 +52,7 @@ static int add(struct address_table *table, uint32_t ifindex, const char *text, 
         return apply_address(table, RTM_NEWADDR, ifindex, text, 24, flags, RT_SCOPE_UNIVERSE, INFINITE);
 }
 
+/* Of the hardware's own kind, and up. */
 static int apply_link(struct address_table *table, uint16_t type, int ifindex, const char *name)
 {
         struct nlmsghdr *header = mnl_nlmsg_put_header(buffer);
@@ -61,7 +62,9 @@ static int apply_link(struct address_table *table, uint16_t type, int ifindex, c
         message = mnl_nlmsg_put_extra_header(header, sizeof(*message));
         message->ifi_family = AF_UNSPEC;
         message->ifi_index = ifindex;
+        message->ifi_flags = IFF_UP | IFF_RUNNING | (streq(name, "lo") ? IFF_LOOPBACK : 0);
         mnl_attr_put_strz(header, IFLA_IFNAME, name);
+        mnl_attr_put_u8(header, IFLA_OPERSTATE, 6);
         return address_table_apply(table, header, NOW);
 }
 
@@ -143,6 +146,9 @@ static void test_scope_and_subnets(void **state)
         add(&lab->table, 2, "127.5.5.5", 0); /* global scope, but excluded */
         expect(lab, "");
         prefix_list_clear(&lab->exclude);
+        expect(lab, "127.5.5.5");
+        /* Loopback only by name. */
+        string_list_add(&lab->globs, "*");
         expect(lab, "127.0.0.1 127.5.5.5");
 }
 
@@ -172,7 +178,9 @@ static void test_globs(void **state)
 
         add(&lab->table, 2, "10.0.0.1", 0);
         add(&lab->table, 3, "10.0.1.1", 0);
-        add(&lab->table, 9, "10.0.9.1", 0); /* of a link that was not named yet */
+        add(&lab->table, 9, "10.0.9.1", 0); /* of a link that is told of later */
+        expect(lab, "10.0.0.1 10.0.1.1");
+        apply_link(&lab->table, RTM_NEWLINK, 9, "wwan0");
         expect(lab, "10.0.0.1 10.0.1.1 10.0.9.1");
         string_list_add(&lab->globs, "eth*");
         expect(lab, "10.0.0.1");
@@ -194,7 +202,7 @@ static void test_same_address_twice(void **state)
         expect(lab, "10.0.0.1");
         assert_int_equal(
                 apply_address(&lab->table, RTM_DELADDR, 2, "10.0.0.1", 24, 0, RT_SCOPE_UNIVERSE, INFINITE),
-                1);
+                ADDRESS_TABLE_OTHER);
         expect(lab, "10.0.0.1");
         apply_link(&lab->table, RTM_DELLINK, 3, "wlan0");
         expect(lab, "");
@@ -222,11 +230,11 @@ static void test_dump_removes_what_it_does_not_name(void **state)
         add(&lab->table, 2, "10.0.0.3", 0);
         address_table_dump_end(&lab->table, false);
         expect(lab, "10.0.0.2 10.0.0.3");
-        assert_int_equal(lab->table.n_links, 3);
+        assert_int_equal(lab->table.links.n_items, 3);
         address_table_dump_begin(&lab->table, true);
         apply_link(&lab->table, RTM_NEWLINK, 2, "eth0");
         address_table_dump_end(&lab->table, true);
-        assert_int_equal(lab->table.n_links, 1);
+        assert_int_equal(lab->table.links.n_items, 1);
 }
 
 static void test_point_to_point(void **state)
@@ -243,7 +251,7 @@ static void test_point_to_point(void **state)
         message->ifa_index = 2;
         mnl_attr_put(header, IFA_ADDRESS, 4, remote.bytes);
         mnl_attr_put(header, IFA_LOCAL, 4, local.bytes);
-        assert_int_equal(address_table_apply(&lab->table, header, NOW), 1);
+        assert_int_equal(address_table_apply(&lab->table, header, NOW), ADDRESS_TABLE_OTHER);
         expect(lab, "10.8.0.2");
 }
 
