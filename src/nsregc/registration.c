@@ -13,7 +13,8 @@
 #define HURRY_USEC       (2 * USEC_PER_SEC) /* for an answer under way, or for finding somebody, at the end */
 #define DOUBT_USEC       (2 * USEC_PER_SEC) /* for an answer under way when the network changed */
 #define CLOCK_RETRY_USEC (30 * USEC_PER_SEC)
-#define FEW_RRS          4 /* what is too much then is not their number */
+#define TURNS_MAX        32 /* one thing leads to another, names with suffixes included; then it is a circle */
+#define FEW_RRS          4  /* what is too much then is not their number */
 
 static void run(struct registration *registration);
 
@@ -142,10 +143,17 @@ static void give_up(struct registration *registration)
         set_state(registration, REGISTRATION_RELEASED);
 }
 
+/* Whatever comes next, there is a pause before it. */
+static void come_to_rest(struct registration *registration)
+{
+        registration->turns = registration->loops = 0;
+}
+
 static void attempt_failed(struct registration *registration, usec_t delay)
 {
         registration->attempts++;
         pass_drop(registration);
+        come_to_rest(registration);
         if (registration->hurried) {
                 give_up(registration);
                 return;
@@ -179,6 +187,7 @@ static void attempt_refused(struct registration *registration)
                 run(registration);
                 return;
         }
+        come_to_rest(registration);
         registration->state = REGISTRATION_REFUSED;
         timer_start(registration, schedule_refused(registration->refusals, draw()));
         log_reason(registration, LOG_NOTICE, NSREGC_EVENT_REFUSED, "was refused");
@@ -497,6 +506,7 @@ static const struct registrar_events registrar_events = {
 
 static void conclude(struct registration *registration)
 {
+        come_to_rest(registration);
         timer_stop(registration);
         registration->hurry = sd_event_source_disable_unref(registration->hurry);
         if (registration->goal == GOAL_REGISTER) {
@@ -509,6 +519,25 @@ static void conclude(struct registration *registration)
         registrar_distrust(registration->registrar);
         ledger_update(registration);
         set_state(registration, REGISTRATION_RELEASED);
+}
+
+/* Answers that lead from one thing to another and back would do so as fast as the network can. What is only
+ * said in parts goes on. */
+static bool runs_in_circles(struct registration *registration)
+{
+        unsigned loops = registration->loops;
+
+        if (registration->passing && !update_pass_is_done(&registration->pass))
+                return false;
+        if (registration->turns < TURNS_MAX) {
+                registration->turns++;
+                return false;
+        }
+        set_reason(registration, "the registrar's answers lead to no end");
+        attempt_failed(registration, schedule_retry(++loops, draw()));
+        registration->loops = loops;
+        registration->turns = TURNS_MAX - 2; /* a connection, and one thing to say */
+        return true;
 }
 
 /* The one place where things begin. While something is under way its end comes here again. */
@@ -531,6 +560,8 @@ static void run(struct registration *registration)
         }
 
         busy = REGISTRATION_REGISTERING;
+        if (runs_in_circles(registration))
+                return;
         if (registrar_client(registration->registrar))
                 r = registration_send(registration, action);
         else {
@@ -566,6 +597,7 @@ int registration_set_addresses(struct registration *registration, const struct a
         registration->begun = true;
         if (!same) {
                 registration->failures = registration->refusals = 0;
+                come_to_rest(registration);
                 run(registration);
         }
         return 0;

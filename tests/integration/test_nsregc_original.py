@@ -5,6 +5,7 @@ behaves as it did."""
 import json
 import os
 import sys
+import time
 
 import pytest
 
@@ -17,13 +18,13 @@ NAME = "box.d.example."
 class Original:
     address = "127.0.0.1"
 
-    def __init__(self, lab, netns, max_ttl=3600):
+    def __init__(self, lab, netns, max_ttl=3600, more=()):
         self.port = free_port()
         directory = lab.subdirectory("original")
         self.state = os.path.join(directory, "state.json")
         program = os.path.join(os.path.dirname(sys.modules["lab"].__file__), "original.py")
         self.process = lab.process("original", ["/usr/bin/python3", program, self.address, self.port, ZONE, self.state,
-                                                max_ttl], netns=netns)
+                                                max_ttl, *more], netns=netns)
         self.process.spawn()
         eventually(lambda: os.path.exists(self.state))
 
@@ -106,4 +107,18 @@ def test_release_is_a_withdrawal_there(lab, netns):
     assert client.run("--once")[0] == 0
     status, _, errors = client.run("--release")
     assert status == 0, errors
+    assert original.records() == set()
+
+
+def test_leases_without_the_deletion_of_rrsets(lab, netns):
+    """A server of neither kind: it grants with Update Lease, and does not understand what that usually means."""
+    original = Original(lab, netns, more=["lease"])
+    client = nsregc(lab, netns, original).start()
+    eventually(lambda: original.records() == {"10.1.2.3", "fd00:1::3"})
+    client.wait_log("Registered box")
+    time.sleep(2)  # of what follows from it
+    assert len(original.log()) < 6, original.log()
+    netns.add_address("eth0", "10.1.2.4/24")
+    eventually(lambda: original.records() == {"10.1.2.3", "10.1.2.4", "fd00:1::3"})
+    assert client.term() == 0
     assert original.records() == set()

@@ -88,11 +88,12 @@ class Request:
 
 
 class Daemon:
-    def __init__(self, zone, port, state, max_ttl):
+    def __init__(self, zone, port, state, max_ttl, lease=False):
         self.zone = zone.rstrip(".") + "."
         self.port = port
         self.state = state
         self.max_ttl = max_ttl
+        self.lease = lease  # answers with Update Lease, as the original never did
         self.keys = {}
         self.records = {}
         self.log = []
@@ -190,7 +191,11 @@ class Daemon:
             count += 1
         self.log.append({"rcode": NOERROR, "classes": [rr[2] for rr in request.sections[1]]})
         self.save()
-        return request.reply(NOERROR, answer, count)
+        if not self.lease:
+            return request.reply(NOERROR, answer, count)
+        option = struct.pack("!HHII", 2, 8, self.max_ttl, 7200)
+        opt = b"\0" + struct.pack("!HHIH", OPT, 1232, 0, len(option)) + option
+        return request.reply(NOERROR, answer, count, opt, 1)
 
 
 def serve(connection, daemon):
@@ -206,8 +211,8 @@ def serve(connection, daemon):
 
 
 def main():
-    address, port, zone, state, max_ttl = sys.argv[1:]
-    daemon = Daemon(zone, int(port), state, int(max_ttl))
+    address, port, zone, state, max_ttl, *more = sys.argv[1:]
+    daemon = Daemon(zone, int(port), state, int(max_ttl), "lease" in more)
     daemon.save()
     listener = socket.create_server((address, int(port)))
     while True:
