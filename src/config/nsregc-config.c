@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config/nsregc-config.h"
 
+#include <sys/stat.h>
+
 #include "config/files.h"
 #include "dns/name.h"
 #include "util/file.h"
@@ -151,6 +153,23 @@ static int find_user_file(char **ret)
         return r;
 }
 
+/* Root ran the original with a file of its own, too. With the home of somebody else it is not root's. */
+static int find_root_file(char **ret)
+{
+        const char *home = getenv("HOME");
+        _cleanup_free_ char *path = NULL;
+        struct stat found;
+
+        if (geteuid() != 0 || !home || home[0] != '/')
+                return 0;
+        path = path_join(home, ".nsregc/nsregc.yaml");
+        if (!path)
+                return -ENOMEM;
+        if (stat(path, &found) == 0 && found.st_uid == 0)
+                *ret = TAKE_PTR(path);
+        return 0;
+}
+
 int nsregc_config_load(const char *path, struct nsregc_config **ret, struct config_error *error)
 {
         static const char *const directories[] = {
@@ -170,6 +189,13 @@ int nsregc_config_load(const char *path, struct nsregc_config **ret, struct conf
                 r = config_files_load_path(path, &document, error);
         else
                 r = config_files_load_directories(directories, "nsregc.yaml", &document, error);
+        if (r >= 0 && !path && !document->sources) {
+                r = find_root_file(&user_file);
+                if (r >= 0 && user_file) {
+                        document = config_document_free(document);
+                        r = config_files_load_path(user_file, &document, error);
+                }
+        }
         if (r < 0)
                 return r;
         return decode(document, ret, error);

@@ -49,7 +49,8 @@ extern const struct config_table nsregc_config_table;
 
 /* Reads "path" with its drop-ins. NULL: the user's file ($XDG_CONFIG_HOME/nsregc/nsregc.yaml, else
  * ~/.nsregc/nsregc.yaml) unless the program runs for the system (root, or no home), else nsregc/nsregc.yaml
- * of the usual directories, where nothing at all is no error. 0; -EINVAL with the errors told; -ENOMEM. */
+ * of the usual directories, and for root its ~/.nsregc/nsregc.yaml where those have none; nothing at all is
+ * no error. 0; -EINVAL with the errors told; -ENOMEM. */
 int nsregc_config_load(const char *path, struct nsregc_config **ret, struct config_error *error);
 
 /* From a text, without files: for tests. "path" is for messages only. */

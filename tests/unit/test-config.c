@@ -984,7 +984,6 @@ static void test_user_file(void **state)
 
         if (geteuid() != 0)
                 skip();
-        /* Root is the system: a file in its home is nobody's. */
         write_in(tree, ".nsregc/nsregc.yaml", "name: mine\n", 0644);
         write_in(tree, "xdg/nsregc/nsregc.yaml", "name: xdg\n", 0644);
         assert_return_code(chmod(tree->root, 0755), 0);
@@ -1002,6 +1001,31 @@ static void test_user_file(void **state)
         assert_return_code(nsregc_config_load(NULL, &config, &error), 0);
         assert_string_equal(config->name, "xdg");
         assert_return_code(seteuid(0), 0);
+}
+
+/* Where the system has no configuration, root has that of the original, unless the home is somebody else's.
+ */
+static void test_root_file(void **state)
+{
+        struct tree *tree = *state;
+        _cleanup_(config_error_clear) struct config_error error = CONFIG_ERROR_INIT;
+        _cleanup_(nsregc_config_freep) struct nsregc_config *config = NULL;
+        _cleanup_free_ char *path = path_join(tree->root, ".nsregc/nsregc.yaml"),
+                            *directory = path_join(tree->root, ".nsregc");
+
+        if (geteuid() != 0 || access("/etc/nsregc", F_OK) == 0)
+                skip();
+        write_in(tree, ".nsregc/nsregc.yaml", "name: mine\n", 0644);
+        setenv("HOME", tree->root, 1);
+        unsetenv("XDG_CONFIG_HOME");
+        assert_return_code(nsregc_config_load(NULL, &config, &error), 0);
+        assert_string_equal(config->name, "mine");
+        assert_string_equal(config->directory, directory);
+        config = nsregc_config_free(config);
+        assert_return_code(chown(path, 65534, 65534), 0);
+        assert_return_code(nsregc_config_load(NULL, &config, &error), 0);
+        assert_null(config->name);
+        assert_false(config->found);
 }
 
 int main(void)
@@ -1032,6 +1056,7 @@ int main(void)
                 cmocka_unit_test(test_everybody_is_warned_about),
                 cmocka_unit_test(test_a_failed_file_changes_nothing),
                 cmocka_unit_test_setup_teardown(test_user_file, make_tree, remove_tree),
+                cmocka_unit_test_setup_teardown(test_root_file, make_tree, remove_tree),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
