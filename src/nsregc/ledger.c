@@ -12,6 +12,7 @@ struct ledger {
         char *path;
         struct ledger_entry *entries;
         size_t n_entries;
+        bool dirty; /* the file does not say all of it */
 };
 
 static const char *const kind_names[] = {
@@ -80,14 +81,16 @@ static int line_read(struct ledger *ledger, char *line)
         return r == -E2BIG ? 0 : r;
 }
 
-static int ledger_write(const struct ledger *ledger)
+static int ledger_write(struct ledger *ledger)
 {
         _cleanup_free_ char *text = NULL;
         size_t size = 0;
         FILE *out;
+        int r;
 
         if (!ledger->path)
                 return 0;
+        ledger->dirty = true;
         out = open_memstream(&text, &size);
         if (!out)
                 return -ENOMEM;
@@ -103,7 +106,9 @@ static int ledger_write(const struct ledger *ledger)
         }
         if (fclose(out) != 0)
                 return -ENOMEM;
-        return file_write_atomic(ledger->path, text, size, 0600);
+        r = file_write_atomic(ledger->path, text, size, 0600);
+        ledger->dirty = r < 0;
+        return r;
 }
 
 int ledger_open(const char *path, struct ledger **ret)
@@ -162,6 +167,16 @@ const struct ledger_entry *ledger_find(const struct ledger *ledger, const struct
         return entry_find(ledger, zone, name);
 }
 
+bool ledger_is_dirty(const struct ledger *ledger)
+{
+        return ledger->dirty;
+}
+
+int ledger_flush(struct ledger *ledger)
+{
+        return ledger->dirty ? ledger_write(ledger) : 0;
+}
+
 int ledger_set(struct ledger *ledger, const struct dns_name *zone, const struct dns_name *name,
                enum server_kind kind, const struct address_set *addresses)
 {
@@ -170,7 +185,7 @@ int ledger_set(struct ledger *ledger, const struct dns_name *zone, const struct 
         int r;
 
         if (known && known->kind == kind && address_set_equal(&known->addresses, addresses))
-                return 0;
+                return ledger_flush(ledger);
         r = entry_put(ledger, &entry);
         return r < 0 ? r : ledger_write(ledger);
 }
@@ -180,7 +195,7 @@ int ledger_remove(struct ledger *ledger, const struct dns_name *zone, const stru
         struct ledger_entry *entry = entry_find(ledger, zone, name);
 
         if (!entry)
-                return 0;
+                return ledger_flush(ledger);
         address_set_clear(&entry->addresses);
         *entry = ledger->entries[--ledger->n_entries];
         return ledger_write(ledger);

@@ -37,7 +37,11 @@ size_t ledger_count(const struct ledger *ledger);
 const struct ledger_entry *ledger_get(const struct ledger *ledger, size_t index);
 const struct ledger_entry *ledger_find(const struct ledger *ledger, const struct dns_name *zone,
                                        const struct dns_name *name);
-/* Writes the file when that changes anything. 0, -ENOMEM, or what writing it says (memory has it then). */
+/* Writes the file when that changes anything, or when the last time failed. 0, -ENOMEM, or what writing it
+ * says: memory has it then, and the file is behind. */
 int ledger_set(struct ledger *ledger, const struct dns_name *zone, const struct dns_name *name,
                enum server_kind kind, const struct address_set *addresses);
 int ledger_remove(struct ledger *ledger, const struct dns_name *zone, const struct dns_name *name);
+bool ledger_is_dirty(const struct ledger *ledger);
+/* Writes what could not be written. 0 or as above. */
+int ledger_flush(struct ledger *ledger);

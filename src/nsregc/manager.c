@@ -8,7 +8,7 @@
 #include "nsregc/clock.h"
 #include "nsregc/discovery.h"
 #include "nsregc/hostname.h"
-#include "nsregc/ledger.h"
+#include "nsregc/ledger-keeper.h"
 #include "nsregc/link.h"
 #include "nsregc/name-choice.h"
 #include "nsregc/random.h"
@@ -43,6 +43,7 @@ struct manager {
         struct resolver *resolver;
         struct discovery *discovery;
         struct ledger *ledger;
+        struct ledger_keeper *ledger_keeper;
         struct registration *registrations[REGISTRATIONS_MAX];
         size_t n_registrations;
 
@@ -356,6 +357,7 @@ static int on_tidy(sd_event_source *source, void *userdata)
                 return 0;
         }
         command_check(manager);
+        ledger_keeper_look(manager->ledger_keeper);
         for (size_t i = 0; manager->mode == MANAGER_DAEMON && i < manager->n_registrations;) {
                 struct registration_info info;
 
@@ -622,6 +624,8 @@ static int manager_setup(struct manager *manager)
         if (r < 0)
                 return r;
         r = ledger_make(manager);
+        if (r >= 0)
+                r = ledger_keeper_new(manager->event, manager->ledger, &manager->ledger_keeper);
         if (r < 0)
                 return r;
         r = resolver_new(manager->event, &resolver, &manager->resolver);
@@ -745,6 +749,7 @@ struct manager *manager_free(struct manager *manager)
         manager->connection = bus_connection_free(manager->connection);
         link_monitor_free(manager->links);
         resolver_free(manager->resolver);
+        ledger_keeper_free(manager->ledger_keeper);
         ledger_free(manager->ledger);
         nsregc_config_free(manager->config);
         sd_event_unref(manager->event);

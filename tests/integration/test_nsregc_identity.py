@@ -106,6 +106,22 @@ def test_the_key_of_an_original_beside_its_configuration(house):
     assert not os.path.exists(os.path.join(client.state_dir, "nsregc.private"))
 
 
+def test_what_could_not_be_noted_is_made_up_for(house):
+    client = house.nsregc().start()
+    eventually(lambda: house.published() == {"10.1.2.3"})
+    os.rename(client.state_dir, f"{client.state_dir}-away")
+    house.netns.add_address("eth0", "10.1.2.4/24")
+    eventually(lambda: house.published() == {"10.1.2.3", "10.1.2.4"})
+    client.wait_log("cannot be noted")
+    os.rename(f"{client.state_dir}-away", client.state_dir)
+
+    def noted():
+        with open(os.path.join(client.state_dir, "registered"), encoding="ascii") as ledger:
+            return "10.1.2.4" in ledger.read()
+
+    eventually(noted, 30)
+
+
 def test_one_at_a_time(house):
     client = house.nsregc().start()
     eventually(lambda: house.published() == {"10.1.2.3"})

@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 #include <stdio.h>
+#include <sys/stat.h>
 
 #include "nsregc/hostname.h"
 #include "nsregc/ledger.h"
@@ -217,6 +218,36 @@ static void test_hostname(void **state)
 
 /* ------ ledger ------ */
 
+static void test_ledger_makes_up(void **state)
+{
+        char directory[] = "/tmp/nsreg-ledger-XXXXXX", path[128];
+        struct dns_name zone, name;
+        struct address_set set = { 0 };
+        struct ledger *ledger;
+
+        assert_non_null(mkdtemp(directory));
+        (void) snprintf(path, sizeof(path), "%s/registered", directory);
+        assert_int_equal(dns_name_parse("d.example", &zone), 0);
+        assert_int_equal(dns_name_parse("box.d.example", &name), 0);
+        assert_int_equal(ledger_open(path, &ledger), 0);
+        assert_false(ledger_is_dirty(ledger));
+        assert_int_equal(rmdir(directory), 0);
+        assert_true(ledger_set(ledger, &zone, &name, SERVER_MODERN, &set) < 0);
+        assert_true(ledger_is_dirty(ledger));
+        /* The same again is no success yet. */
+        assert_true(ledger_set(ledger, &zone, &name, SERVER_MODERN, &set) < 0);
+        assert_true(ledger_flush(ledger) < 0);
+        assert_int_equal(mkdir(directory, 0700), 0);
+        assert_int_equal(ledger_set(ledger, &zone, &name, SERVER_MODERN, &set), 0);
+        assert_false(ledger_is_dirty(ledger));
+        ledger_free(ledger);
+        assert_int_equal(ledger_open(path, &ledger), 0);
+        assert_int_equal(ledger_count(ledger), 1);
+        ledger_free(ledger);
+        assert_int_equal(unlink(path), 0);
+        assert_int_equal(rmdir(directory), 0);
+}
+
 static void test_ledger(void **state)
 {
         char path[] = "/tmp/nsreg-ledger-XXXXXX";
@@ -277,10 +308,11 @@ static void test_ledger(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_schedule),    cmocka_unit_test(test_srv_priority),
-                cmocka_unit_test(test_srv_weight),  cmocka_unit_test(test_record_raw),
-                cmocka_unit_test(test_resolv_conf), cmocka_unit_test(test_networkd_state),
-                cmocka_unit_test(test_hostname),    cmocka_unit_test(test_ledger),
+                cmocka_unit_test(test_schedule),        cmocka_unit_test(test_srv_priority),
+                cmocka_unit_test(test_srv_weight),      cmocka_unit_test(test_record_raw),
+                cmocka_unit_test(test_resolv_conf),     cmocka_unit_test(test_networkd_state),
+                cmocka_unit_test(test_hostname),        cmocka_unit_test(test_ledger),
+                cmocka_unit_test(test_ledger_makes_up),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
