@@ -20,6 +20,11 @@ int hostname_read(const char *directory, char ret[static HOSTNAME_LABEL_MAX]);
 /* The configured name, if there is one, else hostname_read(). */
 int hostname_choose(const char *configured, const char *directory, char ret[static HOSTNAME_LABEL_MAX]);
 
+#define HOSTNAME_WHY_MAX 320
+/* What hostname_choose() failed for (its error), and what to do, as a sentence without its full stop. */
+void hostname_why(const char *configured, const char *directory, int error,
+                  char ret[static HOSTNAME_WHY_MAX]);
+
 struct hostname_watch;
 /* Told when the file was written or replaced. */
 int hostname_watch_new(sd_event *event, const char *directory, void (*changed)(void *userdata),

@@ -91,8 +91,7 @@ static int run(const struct options *options, struct nsregc_config *config, cons
                 (void) sd_event_set_watchdog(event, true);
                 (void) sd_notify(false, "READY=1");
                 if (!manager_label(manager))
-                        log_notice("This machine has no static host name that can be registered; waiting for "
-                                   "one");
+                        log_notice("%s; waiting for one", manager_label_why(manager));
         }
         r = sd_event_loop(event);
         if (r < 0)

@@ -13,6 +13,7 @@
 #include "nsregc/name-choice.h"
 #include "nsregc/random.h"
 #include "nsregc/resolve.h"
+#include "nsregc/status.h"
 #include "util/file.h"
 #include "util/log.h"
 
@@ -30,7 +31,8 @@ struct manager {
         void *load_userdata;
         const struct dns_keypair *pair;
         const char *state;
-        char label[HOSTNAME_LABEL_MAX]; /* empty: none */
+        char label[HOSTNAME_LABEL_MAX];   /* empty: none */
+        char label_why[HOSTNAME_WHY_MAX]; /* then */
 
         struct address_rules rules;
         struct address_monitor *addresses;
@@ -66,34 +68,16 @@ static void tidy_later(struct manager *manager)
 
 static void status_update(struct manager *manager)
 {
-        const char *problem = discovery_problem(manager->discovery);
-        size_t registered = 0, refused = 0, waiting = 0;
-        char text[1200], reason[1024] = "";
+        struct status status = {
+                .registrations = manager->registrations,
+                .n_registrations = manager->n_registrations,
+                .label = manager->label,
+                .label_why = manager->label_why,
+                .problem = discovery_problem(manager->discovery),
+                .stopping = manager->stopping,
+        };
 
-        for (size_t i = 0; i < manager->n_registrations; i++) {
-                struct registration_info info;
-
-                registration_get_info(manager->registrations[i], &info);
-                registered += info.state == REGISTRATION_REGISTERED;
-                refused += info.state == REGISTRATION_REFUSED;
-                waiting += info.state != REGISTRATION_REGISTERED && info.state != REGISTRATION_REFUSED;
-                if (info.reason[0] && !reason[0])
-                        strcpy(reason, info.reason);
-        }
-        if (manager->stopping)
-                (void) snprintf(text, sizeof(text), "STATUS=Taking %zu registrations away",
-                                manager->n_registrations);
-        else if (!manager->label[0])
-                (void) snprintf(text, sizeof(text),
-                                "STATUS=This machine has no static host name to register");
-        else if (manager->n_registrations == 0)
-                (void) snprintf(text, sizeof(text), "STATUS=%s: no zone to register in%s%s", manager->label,
-                                problem ? ": " : "", problem ?: "");
-        else
-                (void) snprintf(text, sizeof(text), "STATUS=%s: registered in %zu zones%s%.0zu%s%.0zu%s%s",
-                                manager->label, registered, refused ? ", refused in " : "", refused,
-                                waiting ? ", waiting for " : "", waiting, reason[0] ? ": " : "", reason);
-        (void) sd_notify(false, text);
+        status_tell(&status);
 }
 
 static void on_registration(void *userdata, struct registration *registration)
@@ -273,9 +257,7 @@ static char *nothing_to_do(const struct manager *manager)
         char *text;
 
         if (!manager->label[0])
-                return strdup("This machine has no static host name; set one (hostnamectl hostname NAME) or "
-                              "give -n "
-                              "NAME");
+                return strdup(manager->label_why);
         if (manager->n_registrations > 0)
                 return NULL;
         if (asprintf(
@@ -480,12 +462,16 @@ static void on_hostname(void *userdata)
 {
         struct manager *manager = userdata;
         char label[HOSTNAME_LABEL_MAX];
+        int r;
 
         if (manager->config->name)
                 return;
-        if (hostname_read(HOSTNAME_DIRECTORY, label) < 0) {
-                log_notice("This machine has no static host name that can be registered; %s",
+        r = hostname_read(HOSTNAME_DIRECTORY, label);
+        if (r < 0) {
+                hostname_why(NULL, HOSTNAME_DIRECTORY, r, manager->label_why);
+                log_notice("%s; %s", manager->label_why,
                            manager->label[0] ? "keeping the one of before" : "waiting for one");
+                tidy_later(manager);
                 return;
         }
         if (streq(label, manager->label))
@@ -618,8 +604,11 @@ static int manager_setup(struct manager *manager)
         int r;
 
         rules_fill(manager);
-        if (hostname_choose(manager->config->name, HOSTNAME_DIRECTORY, manager->label) < 0)
+        r = hostname_choose(manager->config->name, HOSTNAME_DIRECTORY, manager->label);
+        if (r < 0) {
                 manager->label[0] = '\0';
+                hostname_why(manager->config->name, HOSTNAME_DIRECTORY, r, manager->label_why);
+        }
         r = sd_event_add_defer(manager->event, &manager->tidy, on_tidy, manager);
         if (r < 0)
                 return r;
@@ -765,6 +754,11 @@ void manager_watch(struct manager *manager, const struct manager_watcher *watche
         manager->watcher_userdata = userdata;
         if (bus)
                 watcher->bus(userdata, bus);
+}
+
+const char *manager_label_why(const struct manager *manager)
+{
+        return manager->label_why;
 }
 
 const char *manager_label(const struct manager *manager)

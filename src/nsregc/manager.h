@@ -55,7 +55,8 @@ void manager_release(struct manager *manager);
  * the first reason, or NULL, owned by the caller. */
 bool manager_settled(const struct manager *manager, bool *ret_good, char **ret_why);
 
-const char *manager_label(const struct manager *manager); /* NULL: none */
+const char *manager_label(const struct manager *manager);     /* NULL: none */
+const char *manager_label_why(const struct manager *manager); /* why there is none */
 const struct dns_keypair *manager_pair(const struct manager *manager);
 const struct address_set *manager_addresses(const struct manager *manager);
 /* As address_table_left_out(). */

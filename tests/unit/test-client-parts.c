@@ -216,6 +216,31 @@ static void test_hostname(void **state)
         assert_int_equal(hostname_read("/nowhere", label), -ENODATA);
 }
 
+static void expect_why(const char *configured, const char *part)
+{
+        char label[HOSTNAME_LABEL_MAX], why[HOSTNAME_WHY_MAX];
+        int r = hostname_choose(configured, "/nowhere", label);
+
+        assert_true(r < 0);
+        hostname_why(configured, "/nowhere", r, why);
+        if (!strstr(why, part))
+                fail_msg("%s", why);
+}
+
+static void test_hostname_why(void **state)
+{
+        expect_why(NULL, "has no static host name; set one (hostnamectl hostname NAME)");
+        expect_why("", "has no static host name; set one");
+        expect_why("localhost", "is localhost");
+        expect_why("under_score",
+                   "cannot be registered: \"under_score\" has other characters than letters, digits "
+                   "and hyphens (an underscore)");
+        expect_why("b\xc3\xbcro", "\"b\\195\\188ro\" has other characters");
+        expect_why("dash-", "\"dash-\" begins or ends with what a name cannot");
+        expect_why("a23456789b123456789c123456789d123456789e123456789f123456789g1234",
+                   "has 64 characters, and 63");
+}
+
 /* ------ ledger ------ */
 
 static void test_ledger_makes_up(void **state)
@@ -308,11 +333,11 @@ static void test_ledger(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_schedule),        cmocka_unit_test(test_srv_priority),
-                cmocka_unit_test(test_srv_weight),      cmocka_unit_test(test_record_raw),
-                cmocka_unit_test(test_resolv_conf),     cmocka_unit_test(test_networkd_state),
-                cmocka_unit_test(test_hostname),        cmocka_unit_test(test_ledger),
-                cmocka_unit_test(test_ledger_makes_up),
+                cmocka_unit_test(test_schedule),    cmocka_unit_test(test_srv_priority),
+                cmocka_unit_test(test_srv_weight),  cmocka_unit_test(test_record_raw),
+                cmocka_unit_test(test_resolv_conf), cmocka_unit_test(test_networkd_state),
+                cmocka_unit_test(test_hostname),    cmocka_unit_test(test_hostname_why),
+                cmocka_unit_test(test_ledger),      cmocka_unit_test(test_ledger_makes_up),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
