@@ -16,6 +16,7 @@ void identity_clear(struct identity *identity)
 {
         dns_keypair_free(identity->pair);
         free(identity->state);
+        free(identity->key_source);
         closep(&identity->lock);
         *identity = (struct identity){ .lock = -1 };
 }

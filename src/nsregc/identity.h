@@ -12,7 +12,8 @@
 struct identity {
         char *state; /* directory */
         struct dns_keypair *pair;
-        int lock; /* -1: not held */
+        char *key_source; /* where that was found, or made */
+        int lock;         /* -1: not held */
 };
 
 void identity_clear(struct identity *identity);

@@ -57,8 +57,8 @@ static int key_give(const struct key_paths *paths)
         return r;
 }
 
-static int key_get(const struct options *options, const struct nsregc_config *config, const char *state,
-                   struct dns_keypair **ret)
+static int key_get(const struct options *options, const struct nsregc_config *config,
+                   struct identity *identity)
 {
         bool by_hand = identity_is_by_hand(), made = true;
         _cleanup_free_ char *why = NULL;
@@ -69,12 +69,14 @@ static int key_get(const struct options *options, const struct nsregc_config *co
         if (hostname_choose(config->name, "/etc", label) < 0)
                 strcpy(label, "nsregc");
         if (options->generate_key)
-                r = key_generate(config, state, by_hand, label, ret, &paths, &why);
+                r = key_generate(config, identity->state, by_hand, label, &identity->pair, &paths, &why);
         else
-                r = key_obtain(config, state, by_hand, label, ret, &paths, &made, &why);
-        r = key_report(r, why, &paths, *ret, made);
+                r = key_obtain(config, identity->state, by_hand, label, &identity->pair, &paths, &made, &why);
+        r = key_report(r, why, &paths, identity->pair, made);
         if (r >= 0 && made && by_hand && config->private_key_file_given)
                 r = key_give(&paths);
+        if (r >= 0)
+                identity->key_source = TAKE_PTR(paths.private_path);
         key_paths_clear(&paths);
         return r;
 }
@@ -110,7 +112,7 @@ int launch_identity(const struct options *options, const struct nsregc_config *c
         else if (r < 0)
                 log_error("The state directory cannot be made: %s", strerror(-r));
         if (r >= 0)
-                r = key_get(options, config, ret->state, &ret->pair);
+                r = key_get(options, config, ret);
         if (r < 0 || options->generate_key)
                 return r;
         return state_take(ret->state, &ret->lock);

@@ -72,8 +72,7 @@ static int run(const struct options *options, struct nsregc_config *config, cons
                 nsregc_config_free(config);
                 return r;
         }
-        r = manager_new(event, mode, config, identity->pair, identity->state, launch_load, (void *) options,
-                        &manager);
+        r = manager_new(event, mode, config, identity, launch_load, (void *) options, &manager);
         if (r < 0)
                 return r;
         /* A command that ends by itself is no service. */

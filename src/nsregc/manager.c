@@ -29,8 +29,7 @@ struct manager {
         struct nsregc_config *config;
         manager_load load;
         void *load_userdata;
-        const struct dns_keypair *pair;
-        const char *state;
+        const struct identity *identity;
         char label[HOSTNAME_LABEL_MAX];   /* empty: none */
         char label_why[HOSTNAME_WHY_MAX]; /* then */
 
@@ -108,7 +107,8 @@ static struct registration *add(struct manager *manager, const struct dns_name *
         struct registration_options options = {
                 .event = manager->event,
                 .resolver = manager->resolver,
-                .pair = manager->pair,
+                .pair = manager->identity->pair,
+                .key_source = manager->identity->key_source,
                 .ledger = manager->ledger,
                 .zone = *zone,
                 .name = *name,
@@ -559,7 +559,7 @@ void manager_release(struct manager *manager)
 
 static int ledger_make(struct manager *manager)
 {
-        _cleanup_free_ char *path = path_join(manager->state, "registered");
+        _cleanup_free_ char *path = path_join(manager->identity->state, "registered");
         int r;
 
         if (!path)
@@ -687,8 +687,7 @@ int manager_reload(struct manager *manager, char **why)
 }
 
 int manager_new(sd_event *event, enum manager_mode mode, struct nsregc_config *config,
-                const struct dns_keypair *pair, const char *state, manager_load load, void *userdata,
-                struct manager **ret)
+                const struct identity *identity, manager_load load, void *userdata, struct manager **ret)
 {
         _cleanup_(manager_freep) struct manager *manager = calloc(1, sizeof(*manager));
         usec_t delay;
@@ -703,8 +702,7 @@ int manager_new(sd_event *event, enum manager_mode mode, struct nsregc_config *c
         manager->config = config;
         manager->load = load;
         manager->load_userdata = userdata;
-        manager->pair = pair;
-        manager->state = state;
+        manager->identity = identity;
         r = manager_setup(manager);
         if (r < 0) {
                 log_error("Setting up: %s", strerror(-r));
@@ -768,7 +766,7 @@ const char *manager_label(const struct manager *manager)
 
 const struct dns_keypair *manager_pair(const struct manager *manager)
 {
-        return manager->pair;
+        return manager->identity->pair;
 }
 
 const struct address_set *manager_addresses(const struct manager *manager)

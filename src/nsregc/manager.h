@@ -10,6 +10,7 @@
 #include "bus/bus-connection.h"
 #include "config/nsregc-config.h"
 #include "dns/key.h"
+#include "nsregc/identity.h"
 #include "nsregc/registration.h"
 #include "util/macro.h"
 
@@ -25,11 +26,10 @@ struct manager;
  * is wrong with it. */
 typedef int (*manager_load)(void *userdata, struct nsregc_config **ret, char **why);
 
-/* Takes the configuration, also on failure; key and state directory outlive the manager. 0 or -errno, logged.
+/* Takes the configuration, also on failure; the identity outlives the manager. 0 or -errno, logged.
  */
 int manager_new(sd_event *event, enum manager_mode mode, struct nsregc_config *config,
-                const struct dns_keypair *pair, const char *state, manager_load load, void *userdata,
-                struct manager **ret);
+                const struct identity *identity, manager_load load, void *userdata, struct manager **ret);
 struct manager *manager_free(struct manager *manager);
 DEFINE_CLEANUP(struct manager *, manager_free)
 

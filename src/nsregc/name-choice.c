@@ -43,8 +43,7 @@ bool name_choice_is_conflict(const struct update_answer *answer)
 {
         if (answer->rcode != DNS_RCODE_REFUSED)
                 return false;
-        /* The original daemon has no EDE, and neither of them one of its own for this. */
-        return answer->ede == DNS_EDE_BLOCKED || strstr(answer->text, "owned by another key");
+        return answer->ede == DNS_EDE_BLOCKED || update_answer_is_foreign(answer);
 }
 
 bool name_choice_refused(struct name_choice *choice, char reason[static NAME_CHOICE_REASON_MAX],

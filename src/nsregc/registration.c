@@ -305,6 +305,7 @@ static void set_granted(struct registration *registration, const struct update_a
                 run(registration);
                 return;
         }
+        come_to_rest(registration);
         timer_start(registration,
                     schedule_refresh(registration->pass_lease_sec, answer->knows_lease, draw()));
         tell(registration);
@@ -386,6 +387,19 @@ static bool try_another_form(struct registration *registration)
         return true;
 }
 
+/* Who lost a key, or has a new one by mistake, needs to know which one this is, and the way out. */
+static void reason_foreign(struct registration *registration, const char *text)
+{
+        char name[DNS_NAME_FORMAT_MAX], fingerprint[DNS_KEY_FINGERPRINT_MAX];
+
+        set_reason(registration,
+                   "%s; this machine's key is %s from %s; if the name is this machine's by right, put its "
+                   "key there, "
+                   "or the registrar's administrator types: nsregctl revoke %s",
+                   text, dns_key_fingerprint(&registration->options.pair->key, fingerprint),
+                   registration->options.key_source, dns_name_format(&registration->options.name, name));
+}
+
 static void answer_judge(struct registration *registration, const struct update_answer *answer)
 {
         const char *code = dns_rcode_to_string(answer->rcode) ?: "an unknown code", *text = answer->text;
@@ -416,7 +430,11 @@ static void answer_judge(struct registration *registration, const struct update_
                 target_failed(registration, false);
                 return;
         case VERDICT_REFUSED:
-                set_reason(registration, "%s%s", text[0] ? text : code, text[0] ? "" : " without a reason");
+                if (update_answer_is_foreign(answer))
+                        reason_foreign(registration, text);
+                else
+                        set_reason(registration, "%s%s", text[0] ? text : code,
+                                   text[0] ? "" : " without a reason");
                 if (!try_fewer(registration, answer) && !try_another_name(registration, answer))
                         attempt_refused(registration);
                 return;

@@ -36,6 +36,7 @@ struct registration_options {
         sd_event *event;
         struct resolver *resolver;
         const struct dns_keypair *pair; /* outlives the registration */
+        const char *key_source;         /* where the key was found, for people; likewise */
         struct ledger *ledger;          /* likewise */
         struct dns_name zone;
         struct dns_name name; /* in full */

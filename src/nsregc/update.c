@@ -176,6 +176,12 @@ int update_answer_read(const uint8_t *bytes, size_t size, const struct dns_name 
         return 0;
 }
 
+bool update_answer_is_foreign(const struct update_answer *answer)
+{
+        /* Neither daemon has a code of its own for it, and the original none at all. */
+        return answer->rcode == DNS_RCODE_REFUSED && strstr(answer->text, "owned by another key");
+}
+
 uint32_t update_answer_limit(const struct update_answer *answer)
 {
         static const char words[] = "a name may have ";

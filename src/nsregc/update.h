@@ -62,6 +62,8 @@ struct update_answer {
 /* 0; -EBADMSG: no DNS message; -ENOMEM. */
 int update_answer_read(const uint8_t *bytes, size_t size, const struct dns_name *name,
                        struct update_answer *ret);
+/* The name belongs to another key. */
+bool update_answer_is_foreign(const struct update_answer *answer);
 /* How many records a name may have, by the words of a refusal; 0: they do not tell. */
 uint32_t update_answer_limit(const struct update_answer *answer);
 void update_answer_clear(struct update_answer *answer);

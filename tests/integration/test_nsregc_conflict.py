@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """A name that is somebody else's, or that the registrar does not give."""
 
+import re
+
 import pytest
 
 from lab import eventually, never
@@ -18,6 +20,18 @@ def test_refused_is_a_state(street):
     street.netns.add_address("eth0", "10.1.2.4/24")
     assert street.settle() == {"10.1.2.3", "10.1.2.4"}
     assert second.log().count("was refused") == 1
+
+
+def test_a_foreign_key_is_told_with_the_way_out(house):
+    """Which key this is, where it comes from, and what somebody can type."""
+    assert house.nsregc().run("--once")[0] == 0
+    second = house.nsregc()
+    status, _, errors = second.run("--once")
+    assert status == 1
+    fingerprint = re.search(r"Made a key, .*, fingerprint (\w+)", errors).group(1)
+    told = [line for line in errors.splitlines() if "owned by another key" in line][0]
+    assert f"this machine's key is {fingerprint} from {second.state_dir}/nsregc.private" in told
+    assert "nsregctl revoke box.d.example" in told
 
 
 def test_reserved_name_says_so(lab):

@@ -122,3 +122,11 @@ def test_leases_without_the_deletion_of_rrsets(lab, netns):
     eventually(lambda: original.records() == {"10.1.2.3", "10.1.2.4", "fd00:1::3"})
     assert client.term() == 0
     assert original.records() == set()
+
+
+def test_refreshes_are_no_circle(lab, netns):
+    """However often it says the same: each time it rests before the next."""
+    original = Original(lab, netns, max_ttl=1)
+    client = nsregc(lab, netns, original).start()
+    eventually(lambda: len(original.log()) >= 45, 60)
+    assert "no end" not in client.log()
