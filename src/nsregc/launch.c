@@ -4,6 +4,7 @@
 #include "nsregc/bus-ask.h"
 #include "nsregc/hostname.h"
 #include "nsregc/key.h"
+#include "nsregc/machine-note.h"
 #include "util/log.h"
 
 static int key_report(int r, const char *why, const struct key_paths *paths, const struct dns_keypair *pair,
@@ -115,7 +116,10 @@ int launch_identity(const struct options *options, const struct nsregc_config *c
                 r = key_get(options, config, ret);
         if (r < 0 || options->generate_key)
                 return r;
-        return state_take(ret->state, &ret->lock);
+        r = state_take(ret->state, &ret->lock);
+        if (r >= 0)
+                machine_note(ret->state, ret->key_source);
+        return r;
 }
 
 /* What runs has the configuration of the system; the command line may say the same, and no more. 0; 2 when it

@@ -3,6 +3,7 @@
 
 import os
 import re
+import shutil
 
 import pytest
 
@@ -120,6 +121,44 @@ def test_what_could_not_be_noted_is_made_up_for(house):
             return "10.1.2.4" in ledger.read()
 
     eventually(noted, 30)
+
+
+def test_a_copied_machine_is_told(house):
+    client = house.nsregc()
+    assert client.run("--once")[2].count("another machine id") == 0
+    with open(os.path.join(client.state_dir, "machine"), "w", encoding="ascii") as machine:
+        machine.write("0123456789abcdef0123456789abcdef")
+    status, _, errors = client.run("--once")
+    assert status == 0 and errors.count("was used under another machine id before") == 1
+    assert "another machine id" not in client.run("--once")[2], "told once"
+
+
+def copy_of(house, client, **settings):
+    """Another machine with the same disk."""
+    copy = house.nsregc(**settings)
+    for name in ("nsregc.private", "nsregc.key"):
+        shutil.copy(os.path.join(client.state_dir, name), copy.state_dir)
+    return copy
+
+
+def test_a_copy_that_stops_takes_only_its_own_along(house):
+    house.netns.dummy("eth1", "10.5.5.5/24")
+    copy = copy_of(house, start_with_key(house, interfaces=["none"]), interfaces=["eth1"]).start()
+    eventually(lambda: house.published() == {"10.5.5.5"})
+    client = copy_of(house, copy, interfaces=["eth0"]).start()
+    eventually(lambda: house.published() == {"10.1.2.3"})
+    # It changes, so that it says what it has again; both are there now.
+    house.netns.add_address("eth1", "10.5.5.6/24")
+    eventually(lambda: house.published() == {"10.1.2.3", "10.5.5.5", "10.5.5.6"})
+    assert copy.term() == 0
+    assert house.published() == {"10.1.2.3"}
+    assert client.running
+
+
+def start_with_key(house, **settings):
+    client = house.nsregc(**settings)
+    assert client.run("--generate-key")[0] == 0
+    return client
 
 
 def test_one_at_a_time(house):
