@@ -65,6 +65,7 @@ def arguments():
     options = parser.parse_args()
     if options.short and os.environ.get("NSREG_LONG"):
         options.short, options.long, options.rounds = False, True, max(options.rounds, LONG_ROUNDS)
+        options.jobs = max(options.jobs, 2)
     if options.short:
         options.seeds = options.seeds or list(SEEDS)
         options.jobs = max(options.jobs, 2)
