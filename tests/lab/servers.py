@@ -3,6 +3,7 @@
 
 import base64
 import os
+import re
 import secrets
 import shutil
 import sqlite3
@@ -293,6 +294,11 @@ controls {{ }};
         return [unconfined("named", self.directory), "-g", "-n", "1", "-c", os.path.join(self.directory, "named.conf")]
 
 
+def knot_version():
+    told = subprocess.run(["knotd", "--version"], stdout=subprocess.PIPE, text=True, check=True).stdout
+    return tuple(int(number) for number in re.search(r"(\d+)\.(\d+)", told).groups())
+
+
 class Knot(Server):
     binary = "knotd"
 
@@ -316,7 +322,7 @@ class Knot(Server):
                 lines += [f"  - id: {key.name}", f"    algorithm: {key.algorithm}", f"    secret: {key.secret}"]
         lines += ["acl:", "  - id: transfer", f"    address: {self.address}", "    action: [transfer]"]
         for key in keys:
-            lines += [f"  - id: update-{key.name}", f"    key: {key.name}", "    action: [update]"]
+            lines += [f"  - id: update-{key.name}", f"    key: {key.name}", "    action: [transfer, update]"]
         lines.append("zone:")
         for zone in self.zones:
             acl = ", ".join(["transfer"] + [f"update-{key.name}" for key in zone.keys])
@@ -444,6 +450,9 @@ class KnotSecondary(Knot):
         with open(path, encoding="ascii") as text:
             head, zones = text.read().split("\nzone:\n")
         remote = f"\nremote:\n  - id: primary\n    address: {self.primary.address}@{self.primary.port}\n"
+        # From 3.4 on it passes updates on in its own name.
+        if knot_version() >= (3, 4):
+            remote += f"    key: {self.key.name}\n"
         with open(path, "w", encoding="ascii") as out:
             out.write(head + remote + "zone:\n" +
                       zones.replace("    zonefile-sync: 0\n", "    zonefile-sync: 0\n    master: primary\n"))
