@@ -108,7 +108,10 @@ bool part_in_sync(const struct unit_part *part)
         /* Something of others: there is nothing of ours. */
         if (part->known == VALUE_OTHER)
                 return rrset_is_empty(&part->wanted);
-        return part->known >= 0 && !again && rrset_equal(&part->values[part->known], &part->wanted);
+        if (part->known < 0 || !rrset_equal(&part->values[part->known], &part->wanted))
+                return false;
+        /* Nothing cannot be published again. */
+        return !again || rrset_is_empty(&part->wanted);
 }
 
 /* A step in doubt changes nothing where what it replaces is not there, or what it makes is. */

@@ -330,6 +330,41 @@ static void test_republish_in_flight(void **state)
         tear_down(&lab);
 }
 
+/* The server forgot everything, and before it is published again nobody wants it any more: there is nothing
+ * to be done, and nothing is done for ever. */
+static void test_republish_of_what_is_given_up(void **state)
+{
+        struct plan_batch *batch;
+        struct lab lab;
+        unsigned n;
+
+        set_up(&lab, &plain);
+        published(&lab, FOO, "10.0.0.1");
+        serve(&lab, FOO, NULL);
+        republish(&lab, FOO, "10.0.0.1");
+        batch = next(&lab, PLAN_REPLACE, 1);
+        put_out(&lab, batch);
+        want(&lab, FOO, "10.0.0.1", NULL);
+        /* From here on row by row, and message by message. */
+        lab.hold_rows = true;
+        finish(&lab, batch, PLAN_PREREQUISITE);
+        for (n = 0; n < 20 && (lab.n_writes > 0 || (batch = plan_next(lab.plan, lab.now))); n++)
+                if (lab.n_writes > 0) {
+                        struct unit_part *part = lab.writes[0];
+
+                        memmove(lab.writes, lab.writes + 1, --lab.n_writes * sizeof(lab.writes[0]));
+                        unit_row_written(part, 0);
+                } else
+                        exchange(&lab, batch);
+        assert_true(n < 20);
+        lab.hold_rows = false;
+        exchange_on(&lab);
+        assert_serves(&lab, FOO, NULL);
+        assert_int_equal(n_rows(&lab), 0);
+        is_quiet(&lab);
+        tear_down(&lab);
+}
+
 /* --- the first look --- */
 
 static struct plan_options careful(bool probe)
@@ -488,6 +523,7 @@ int main(void)
                 cmocka_unit_test(test_wished_away_before_it_was_sent),
                 cmocka_unit_test(test_republish),
                 cmocka_unit_test(test_republish_in_flight),
+                cmocka_unit_test(test_republish_of_what_is_given_up),
                 cmocka_unit_test(test_a_twin_is_seen_before_anything_is_sent),
                 cmocka_unit_test(test_what_came_after_the_look_is_ours),
                 cmocka_unit_test(test_looked_at_again_after_a_refusal),
