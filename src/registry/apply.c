@@ -310,6 +310,18 @@ static void remove_family(struct name_state *state, int family)
                         name_state_remove(state, &state->records[i - 1]);
 }
 
+/* Beyond the limit of a name is as outside the networks of the zone: whoever cannot be told which limit it is
+ * takes a refusal for the end, and would withdraw all that fits. */
+static bool is_left_out(const struct registry_zone *zone, const struct update *update,
+                        const struct operation *operation, const struct name_state *state)
+{
+        if (operation->filtered)
+                return true;
+        return update->dialect->drops_addresses && !update->edns.present &&
+               state->n_records >= zone->policy->max_records_per_name &&
+               !name_state_find(state, &operation->address);
+}
+
 static int apply_operation(const struct registry_zone *zone, const struct update *update,
                            const struct operation *operation, const struct registry_time *now,
                            struct name_state *state)
@@ -319,7 +331,7 @@ static int apply_operation(const struct registry_zone *zone, const struct update
 
         switch (operation->kind) {
         case OPERATION_ADD:
-                if (operation->filtered)
+                if (is_left_out(zone, update, operation, state))
                         return 0;
                 record = name_state_add(state, &operation->address);
                 if (!record)

@@ -458,7 +458,8 @@ static void make_update(struct update *update, struct asked *asked, struct opera
                 .key_tag = dns_key_tag(&keys[asked->key]),
                 .inception = asked->inception,
                 .expiration = asked->expiration,
-                .edns = { .lease_form = asked->lease_form,
+                .edns = { .present = asked->lease_form > 0,
+                          .lease_form = asked->lease_form,
                           .lease_sec = asked->lease_sec,
                           .key_lease_sec = asked->key_lease_sec },
                 .operations = operations,
@@ -640,6 +641,25 @@ static void drop_records(struct expected *expected, int family)
                         expected->records[a].there = false;
 }
 
+static unsigned count_records(const struct expected *expected)
+{
+        unsigned n = 0;
+
+        for (unsigned a = 0; a < N_ADDRESSES; a++)
+                n += expected->records[a].there;
+        return n;
+}
+
+/* Who sends no OPT, in the dialect that leaves out what is not taken, gets what fits. */
+static bool is_left_out(const struct expected *after, const struct asked *asked, unsigned operation)
+{
+        if (asked->operations[operation].filtered)
+                return true;
+        return dialects[asked->dialect].drops_addresses && asked->lease_form == 0 &&
+               !after->records[asked->operations[operation].address].there &&
+               count_records(after) >= MAX_RECORDS;
+}
+
 static void operate(struct expected *after, const struct expected *before, const struct asked *asked)
 {
         for (unsigned i = 0; i < asked->n_operations; i++) {
@@ -648,7 +668,7 @@ static void operate(struct expected *after, const struct expected *before, const
 
                 switch (asked->operations[i].kind) {
                 case OPERATION_ADD:
-                        if (asked->operations[i].filtered)
+                        if (is_left_out(after, asked, i))
                                 break;
                         after->records[address].there = true;
                         after->records[address].lease_sec = lease_sec;
@@ -673,15 +693,6 @@ static void operate(struct expected *after, const struct expected *before, const
         }
         if (gives_up(asked) || (asked->lease_form > 0 && asked->lease_sec == 0))
                 drop_records(after, AF_UNSPEC);
-}
-
-static unsigned count_records(const struct expected *expected)
-{
-        unsigned n = 0;
-
-        for (unsigned a = 0; a < N_ADDRESSES; a++)
-                n += expected->records[a].there;
-        return n;
 }
 
 static void set_free(struct expected *expected)

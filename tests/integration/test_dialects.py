@@ -105,6 +105,80 @@ def test_only_the_original_gets_a_txt(registrar):
         dns.message.from_wire(reply.octets)
 
 
+def test_original_without_an_address(registrar):
+    """Its client starts before the machine has an address, or tries again what has gone meanwhile: an update that
+    says nothing. It claims nothing, and is no reason to give up."""
+    client = registrar.client(ZONE, Key.generate(14, flags=256))
+    now = int(time.time())
+    reply = client.send(client.original("foo", inception=now - 300))
+    assert reply.rcode == "NOERROR" and not reply.answer and not reply.additional
+    other = registrar.client(ZONE, Key.generate(14, flags=256))
+    assert other.claim("foo", "10.0.0.1", inception=now - 299).rcode == "NOERROR"
+    reply = other.send(other.original("foo", inception=now - 298))
+    assert reply.rcode == "NOERROR" and not reply.answer and not reply.additional
+    assert registrar.addresses("foo.d.example") == {"10.0.0.1"}
+
+
+def test_original_removal_of_what_was_never_taken(registrar):
+    """Its client tells of every address that the machine loses: also of one outside allowed-nets, of one whose
+    addition got lost, and of one that is gone already."""
+    client = registrar.client(ZONE)
+    now = int(time.time())
+    assert client.claim("foo", "10.0.0.1", "203.0.113.1", inception=now - 300).rcode == "NOERROR"
+    for number, address in enumerate(("203.0.113.1", "2001:db8::1", "10.0.0.7", "10.0.0.7")):
+        reply = client.remove("foo", address, inception=now - 299 + number)
+        assert reply.rcode == "NOERROR" and reply.granted() == {} and reply.removed() == {address}, address
+    assert registrar.addresses("foo.d.example") == {"10.0.0.1"}
+
+
+def test_original_with_more_addresses_than_a_name_may_have(lab):
+    """What does not fit is left out and not echoed, as what is outside allowed-nets: refused, its client would
+    withdraw everything and give up for good."""
+    registrar = lab.nsregd({ZONE: {"max-records-per-name": 3}}).start()
+    client = registrar.client(ZONE, Key.generate(14, flags=256))
+    now = int(time.time())
+    reply = client.claim("foo", "10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4", inception=now - 300)
+    assert reply.rcode == "NOERROR" and reply.granted() == {"10.0.0.1": 60, "10.0.0.2": 60, "10.0.0.3": 60}
+    assert not reply.additional
+    reply = client.claim("foo", "10.0.0.5", inception=now - 299)
+    assert reply.rcode == "NOERROR" and not reply.answer
+    reply = client.claim("foo", "10.0.0.5", "10.0.0.2", inception=now - 298)
+    assert reply.rcode == "NOERROR" and reply.granted() == {"10.0.0.2": 60}
+    assert client.remove("foo", "10.0.0.1", inception=now - 297).rcode == "NOERROR"
+    assert client.claim("foo", "10.0.0.5", inception=now - 296).granted() == {"10.0.0.5": 60}
+    assert registrar.addresses("foo.d.example") == {"10.0.0.2", "10.0.0.3", "10.0.0.5"}
+
+
+def test_original_sends_one_update_for_each_new_address(lab):
+    """More of them within one second than are remembered: it is told to try again, and then it is taken."""
+    registrar = lab.nsregd({ZONE: {"max-records-per-name": 64}}).start()
+    client = registrar.client(ZONE, Key.generate(14, flags=256))
+    now = int(time.time())
+    codes = [client.claim("foo", f"10.0.0.{n}", inception=now - 300).rcode for n in range(1, 25)]
+    assert set(codes) == {"NOERROR", "SERVFAIL"} and codes[0] == "NOERROR", codes
+    left = [f"10.0.0.{n}" for n, code in enumerate(codes, 1) if code != "NOERROR"]
+    assert client.claim("foo", *left, inception=now - 299).rcode == "NOERROR"
+    assert registrar.addresses("foo.d.example") == {f"10.0.0.{n}" for n in range(1, 25)}
+
+
+def test_original_through_a_crash_of_the_registrar(lab):
+    """Its client refreshes at half the lease and, when that fails, after one second more: kept through kill -9,
+    and told the same as before."""
+    registrar = lab.nsregd({ZONE: {"max-addr-ttl": "8s"}}).start()
+    client = registrar.client(ZONE, Key.generate(14, flags=256))
+    now = int(time.time())
+    reply = client.claim("foo", ("10.0.0.1", 8), "203.0.113.1", inception=now - 300)
+    assert reply.granted() == {"10.0.0.1": 8}
+    registrar.kill()
+    registrar.start()
+    assert registrar.addresses("foo.d.example") == {"10.0.0.1"}
+    reply = client.claim("foo", ("10.0.0.1", 8), inception=now - 296)
+    assert reply.rcode == "NOERROR" and reply.granted() == {"10.0.0.1": 8} and not reply.additional
+    # One that was lost with the crash is nothing that is in the way.
+    assert client.remove("foo", "10.0.0.9", inception=now - 295).rcode == "NOERROR"
+    assert registrar.addresses("foo.d.example") == {"10.0.0.1"}
+
+
 def test_original_refusal_form(registrar):
     """Its client reads the first additional RR as a TXT of one string."""
     reply = registrar.client(ZONE).claim("localhost", "10.0.0.1")
@@ -116,8 +190,11 @@ def test_original_refusal_form(registrar):
 
 
 def test_original_finds_the_server_by_asking_it(registrar):
-    """`--server ADDR@PORT --tcp`: the SRV query goes straight to the daemon."""
-    answer = registrar.query("_nsreg._tcp.d.example", "SRV", tcp=True, rd=True, payload=None)
+    """`--server ADDR@PORT --tcp`: the SRV query goes straight to the daemon, with an OPT of 4096 octets. Before it
+    come questions for zones to register in, to whomever it asks: any answer will do, none is a failure."""
+    for domain in ("local.", "home.arpa.", "0.1.10.in-addr.arpa."):
+        assert registrar.query(f"r._dns-sd._udp.{domain}", "PTR", tcp=True, rd=True, payload=4096) is not None
+    answer = registrar.query("_nsreg._tcp.d.example", "SRV", tcp=True, rd=True, payload=4096)
     assert answer.rcode() == 0 and len(answer.answer) == 1
     service = answer.answer[0][0]
     assert service.port == registrar.port

@@ -584,22 +584,46 @@ static void test_deleted_and_added_key_is_kept(void **state)
         tear_down(&lab);
 }
 
+static void ask_for_many(struct lab *lab, struct update *update, unsigned n)
+{
+        char text[32];
+
+        *update = request(lab, "foo", 1);
+        for (unsigned i = 1; i <= n; i++) {
+                snprintf(text, sizeof(text), "10.0.0.%u", i);
+                add(update, text, 60);
+        }
+}
+
 static void test_too_many_records(void **state)
 {
         struct update update;
         struct lab lab;
-        char text[32];
 
         set_up(&lab);
         lab.policy.max_records_per_name = 4;
-        update = request(&lab, "foo", 1);
-        for (unsigned i = 1; i <= 5; i++) {
-                snprintf(text, sizeof(text), "10.0.0.%u", i);
-                add(&update, text, 60);
-        }
+        ask_for_many(&lab, &update, 5);
+        update.edns.present = true;
+        assert_int_equal(run(&lab, &update, NULL), DNS_RCODE_REFUSED);
+        assert_non_null(strstr(lab.decision.text, "max-records-per-name"));
+        ask_for_many(&lab, &update, 5);
+        update.dialect = &modern;
         assert_int_equal(run(&lab, &update, NULL), DNS_RCODE_REFUSED);
         assert_non_null(strstr(lab.decision.text, "max-records-per-name"));
         assert_null(state_of(&lab, "foo"));
+
+        /* The original's client gives up for good where it is refused, and sends no OPT. */
+        ask_for_many(&lab, &update, 5);
+        assert_int_equal(run(&lab, &update, NULL), DNS_RCODE_NOERROR);
+        assert_int_equal(state_of(&lab, "foo")->n_records, 4);
+        ask_for_many(&lab, &update, 5);
+        update.edns.present = true;
+        assert_int_equal(run(&lab, &update, NULL), DNS_RCODE_REFUSED);
+        ask_for_many(&lab, &update, 4);
+        operate(&update, OPERATION_DELETE_RR, DNS_TYPE_A, "10.0.0.1", 0);
+        add(&update, "10.0.0.5", 60);
+        assert_int_equal(run(&lab, &update, NULL), DNS_RCODE_NOERROR);
+        assert_int_equal(state_of(&lab, "foo")->n_records, 4);
         tear_down(&lab);
 }
 
