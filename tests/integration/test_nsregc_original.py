@@ -38,6 +38,12 @@ class Original:
     def log(self):
         return self._read()["log"]
 
+    def kill(self):
+        self.process.kill()
+
+    def start(self):
+        self.process.spawn()
+
 
 @pytest.fixture
 def netns(lab):
@@ -80,6 +86,49 @@ def test_a_crashed_predecessor(lab, netns):
     client.start()
     eventually(lambda: original.records() == {"fd00:1::3"})
     assert all(entry["rcode"] == 0 for entry in original.log())
+
+
+def test_a_target_that_it_does_not_resolve_itself(lab, netns):
+    """Asked for itself it names its listen-addr, localhost unless configured, and answers no other question."""
+    original = Original(lab, netns, more=["localhost"])
+    client = nsregc(lab, netns, original).start()
+    eventually(lambda: original.records() == {"10.1.2.3", "fd00:1::3"})
+    assert client.term() == 0
+    assert original.records() == set()
+
+
+def test_an_address_that_is_not_taken(lab, netns):
+    """It is left out of the echo, when it comes and when it goes: no reason to give up, or to ask again and again."""
+    original = Original(lab, netns, max_ttl=4)
+    client = nsregc(lab, netns, original).start()
+    eventually(lambda: original.records() == {"10.1.2.3", "fd00:1::3"})
+    netns.add_address("eth0", "203.0.113.7/24")
+    netns.add_address("eth0", "2001:db8::7/64")
+    client.wait_log("203.0.113.7")
+    eventually(lambda: len(original.log()) >= 4)
+    netns.delete_address("eth0", "203.0.113.7/24")
+    netns.add_address("eth0", "10.1.2.4/24")
+    eventually(lambda: original.records() == {"10.1.2.3", "10.1.2.4", "fd00:1::3"})
+    assert client.term() == 0
+    assert original.records() == set()
+    assert all(entry["rcode"] == 0 for entry in original.log()), original.log()
+    assert len(original.log()) < 20, original.log()
+
+
+def test_the_daemon_is_killed(lab, netns):
+    """It comes back with its keys and without its records, and those it had are still in the DNS: what changed
+    meanwhile, additions and removals, is told to the new one."""
+    original = Original(lab, netns, max_ttl=8)
+    client = nsregc(lab, netns, original).start()
+    netns.add_address("eth0", "10.1.2.4/24")
+    eventually(lambda: original.records() == {"10.1.2.3", "10.1.2.4", "fd00:1::3"})
+    original.kill()
+    netns.delete_address("eth0", "10.1.2.4/24")
+    netns.add_address("eth0", "10.1.2.5/24")
+    client.wait_log("cannot be registered now")
+    original.start()
+    eventually(lambda: original.records() == {"10.1.2.3", "10.1.2.5", "fd00:1::3"}, 60)
+    assert client.running
 
 
 def test_refused_with_its_text(lab, netns):

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The original daemon, as protocol.md tells of it, for tests that it is still served: it knows single records
-only, wants the KEY every time, packs a request anew before it verifies it, echoes what it accepted, and has never
-heard of leases or EDE.
+only, wants the KEY every time, packs a request anew before it verifies it, echoes what it accepted and leaves out
+the rest, answers no question but the one for itself, and has never heard of leases or EDE.
 
 Run as a program it listens, and writes what it holds as JSON to a file after every change."""
 
@@ -21,6 +21,8 @@ from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 NOERROR, FORMERR, SERVFAIL, NXDOMAIN, NOTIMP, REFUSED, NOTAUTH = 0, 1, 2, 3, 4, 5, 9
 A, TXT, SIG, KEY, AAAA, SRV, SOA, OPT, ANY_TYPE = 1, 16, 24, 25, 28, 33, 6, 41, 255
 IN, NONE, ANY = 1, 254, 255
+
+ALLOWED = [ipaddress.ip_network(text) for text in ("127.0.0.0/8", "10.0.0.0/8", "::1/128", "fd00::/8")]
 
 
 def wire_name(text):
@@ -88,16 +90,24 @@ class Request:
 
 
 class Daemon:
-    def __init__(self, zone, port, state, max_ttl, lease=False):
+    def __init__(self, zone, port, state, max_ttl, lease=False, localhost=False):
         self.zone = zone.rstrip(".") + "."
         self.port = port
         self.state = state
         self.max_ttl = max_ttl
         self.lease = lease  # answers with Update Lease, as the original never did
+        self.localhost = localhost  # names its listen-addr as it is by default, without an address
         self.keys = {}
-        self.records = {}
+        self.records = self.found()
         self.log = []
         self.lock = threading.Lock()
+
+    def found(self):
+        """What one that was killed left in the DNS: this one takes it away when told so, never by itself."""
+        if not os.path.exists(self.state):
+            return {}
+        with open(self.state, encoding="ascii") as state:
+            return {name: set(found) for name, found in json.load(state)["records"].items()}
 
     def save(self):
         text = json.dumps({"records": {name: sorted(found) for name, found in self.records.items()}, "log": self.log})
@@ -117,19 +127,24 @@ class Daemon:
             except Refusal as refusal:
                 self.log.append({"rcode": refusal.rcode, "text": str(refusal)})
                 self.save()
-                text = str(refusal).encode()
-                rr = wire_name(self.zone) + struct.pack("!HHIH", TXT, ANY, 0, len(text) + 1) + bytes([len(text)]) + text
-                return request.reply(refusal.rcode, additional=rr, additionals=1)
+                return self.refuse(request, refusal)
 
     def query(self, request):
         name, kind, _ = request.question
         if kind == SRV and name == f"_nsreg._tcp.{self.zone}":
-            target = wire_name(f"nsreg.{self.zone}")
+            target = wire_name("localhost." if self.localhost else f"nsreg.{self.zone}")
             rdata = struct.pack("!HHH", 0, 0, self.port) + target
-            answer = wire_name(name) + struct.pack("!HHIH", SRV, IN, 60, len(rdata)) + rdata
-            glue = target + struct.pack("!HHIH", A, IN, 60, 4) + socket.inet_aton("127.0.0.1")
+            answer = wire_name(name) + struct.pack("!HHIH", SRV, IN, 0, len(rdata)) + rdata
+            if self.localhost:
+                return request.reply(NOERROR, answer, 1)
+            glue = target + struct.pack("!HHIH", A, IN, 0, 4) + socket.inet_aton("127.0.0.1")
             return request.reply(NOERROR, answer, 1, glue, 1)
-        return request.reply(NXDOMAIN)
+        return self.refuse(request, Refusal(REFUSED, "Non-update query refused"))
+
+    def refuse(self, request, refusal):
+        text = str(refusal).encode()
+        rr = wire_name(self.zone) + struct.pack("!HHIH", TXT, ANY, 0, len(text) + 1) + bytes([len(text)]) + text
+        return request.reply(refusal.rcode, additional=rr, additionals=1)
 
     def verify(self, request, signature, key):
         rdata = signature[4]
@@ -181,6 +196,8 @@ class Daemon:
         answer, count = b"", 0
         for owner, kind, rclass, ttl, rdata, *_ in request.sections[1]:
             address = str(ipaddress.ip_address(rdata))
+            if not any(ipaddress.ip_address(rdata) in network for network in ALLOWED):
+                continue
             if rclass == NONE:
                 held.discard(address)
                 granted = 0
@@ -212,7 +229,7 @@ def serve(connection, daemon):
 
 def main():
     address, port, zone, state, max_ttl, *more = sys.argv[1:]
-    daemon = Daemon(zone, int(port), state, int(max_ttl), "lease" in more)
+    daemon = Daemon(zone, int(port), state, int(max_ttl), "lease" in more, "localhost" in more)
     daemon.save()
     listener = socket.create_server((address, int(port)))
     while True:
