@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "nsregc/resolve.h"
 
+#include <bsd/sys/queue.h>
 #include <stdio.h>
-#include <sys/queue.h>
 
 #include "dns/edns.h"
 #include "dns/message.h"
@@ -477,11 +477,10 @@ int resolver_set_link_servers(struct resolver *resolver, const struct server_lis
 
 int resolver_configure(struct resolver *resolver, const struct resolver_options *options)
 {
-        _cleanup_free_ char *server = NULL, *resolv_conf = NULL;
+        _cleanup_free_ char *server = options->server ? strdup(options->server) : NULL;
+        _cleanup_free_ char *resolv_conf = options->resolv_conf ? strdup(options->resolv_conf) : NULL;
 
-        if (options->server && !(server = strdup(options->server)))
-                return -ENOMEM;
-        if (options->resolv_conf && !(resolv_conf = strdup(options->resolv_conf)))
+        if ((options->server && !server) || (options->resolv_conf && !resolv_conf))
                 return -ENOMEM;
         resolver_forget(resolver);
         free(resolver->server);
