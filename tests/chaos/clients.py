@@ -403,7 +403,7 @@ class Machine:
             change = Change(client=party.label, adds=self.wish, absolute=True, lease=lease, key_lease=key_lease)
             rcode = self.exchange(party, change, self.message(party, change, False))
             # Over somebody else's data a first claim is refused; a change of what was published before is kept.
-            if rcode == "NOERROR" or (rcode in ("REFUSED", "SERVFAIL") and self.state.foreign):
+            if rcode == "NOERROR" or self.state.unclear or (rcode in ("REFUSED", "SERVFAIL") and self.state.foreign):
                 return "NOERROR"
         return rcode
 

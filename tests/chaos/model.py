@@ -21,6 +21,8 @@ HELD = 86400.0
 UNHEARD = 12.0
 # Of so many worlds those that differ only in time are taken together.
 MANY = 8
+# With more of them a name is judged no more.
+TOO_MANY = 2000
 
 
 class Broken(Exception):
@@ -157,6 +159,7 @@ class Name:
         self.busy = 0
         self.published = True  # the last change was answered NOERROR: every upstream has it
         self.foreign = False  # the name is somebody else's on a DNS server
+        self.unclear = False  # so much is possible that nothing is judged any more
         self.trace = []
 
     def note(self, when, text):
@@ -167,6 +170,8 @@ class Name:
         """The worlds after an answer; None is none. `events` are the model's, to be applied to what is new; until
         `grace_until` nothing has to end."""
         self.version += 1
+        if self.unclear:
+            return
         stay, moved = [], []
         # To take away what nobody has says nothing of what waits to be taken away.
         nothing = not change.claims() and any(world.owner is None for world in self.worlds)
@@ -195,6 +200,9 @@ class Name:
                                   for world in self.worlds] if rcode == "NOERROR" else [FREE, *self.worlds])
             raise Broken("owner-change" if rcode == "NOERROR" else "owner-refused", text)
         self.worlds = merged(stay + moved)
+        # Where somebody's data are in the way no NOERROR ends what may be: each answer leaves twice as much.
+        if len(self.worlds) > TOO_MANY:
+            self.unclear, self.worlds = True, [FREE]
 
     @staticmethod
     def _since(world, sent, events):

@@ -399,7 +399,7 @@ class Stage:
         """What can be judged: names that nothing has moved since, and that are ours to judge. Under the lock."""
         for name, version in versions.items():
             machine, state = self.by_name.get(name), self.model.names[name]
-            if machine is None or state.busy or state.version != version or name in self.spoiled:
+            if machine is None or state.busy or state.version != version or state.unclear or name in self.spoiled:
                 continue
             if not machine.foreign and not (machine.zone == SECOND and self.second_unstable):
                 yield name, machine, state

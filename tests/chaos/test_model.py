@@ -139,6 +139,14 @@ def test_what_comes_back_undoes_only_what_was_never_published():
     assert FREE in name.worlds
 
 
+def test_too_much_that_may_be_is_judged_no_more():
+    name = name_with()
+    name.foreign = True
+    for i in range(40):
+        name.answer(claim(adds=(f"10.0.0.{i}",)), "SERVFAIL", 2 + i, 3 + i)
+    assert name.unclear and name.worlds == [FREE]
+
+
 def model_with(grace=20.0, change=None):
     model = Model(grace)
     model.name("foo").answer(change or claim(), "NOERROR", 0, 1)
