@@ -129,7 +129,7 @@ class Faults:
         self.daemon.reboot()
         if self.forward_step and cut:
             # What was written in the old time of the wall looks ended.
-            self.stage.model.early_from(self.stage.now())
+            self.stage.early_from(self.stage.now())
         self.stage.start_daemon()
         self._linger(linger)
 
@@ -184,16 +184,18 @@ class Faults:
     def step(self, seconds):
         if seconds < 0 and self.stage.clock.step < -60:
             seconds = -seconds
-        self.stage.clock.step += seconds
-        self.stage.clock.tell()
-        now = self.stage.now()
-        if seconds > 0:
-            self.forward_step = True
-            self.stage.model.late_until(now + self.stage.grace, since=now)
-            self.stage.model.grace_until = max(self.stage.model.grace_until, now + self.stage.grace)
-        else:
-            # Behind another boot ends are counted on the wall.
-            self.stage.model.late_until(now - seconds, since=now)
+        # At once for whoever looks: what was told by the clock of before is not judged by the one of after.
+        with self.stage.lock:
+            self.stage.clock.step += seconds
+            self.stage.clock.tell()
+            now = self.stage.now()
+            if seconds > 0:
+                self.forward_step = True
+                self.stage.late_until(now + self.stage.grace, since=now)
+                self.stage.model.grace_until = max(self.stage.model.grace_until, now + self.stage.grace)
+            else:
+                # Behind another boot ends are counted on the wall.
+                self.stage.late_until(now - seconds, since=now)
 
     # -- the disk
 
@@ -202,17 +204,17 @@ class Faults:
 
     def slow_disk(self, usec, seconds):
         self.daemon.disturbance[DELAY] = usec
-        self.stage.model.late_until(self.stage.now() + seconds + 3)
+        self.stage.late_until(self.stage.now() + seconds + 3)
         return seconds, lambda: self.daemon.disturbance.__setitem__(DELAY, 0)
 
     def _bad(self, seconds):
         self.disk_is_bad = True
         self.bad_since = self.stage.now()
-        self.stage.model.late_until(self.bad_since + seconds + 15, since=self.bad_since)
+        self.stage.late_until(self.bad_since + seconds + 15, since=self.bad_since)
 
     def _good(self):
         self.disk_is_bad = False
-        self.stage.model.late_until(self.stage.now() + 10, since=self.bad_since)
+        self.stage.late_until(self.stage.now() + 10, since=self.bad_since)
 
     def full_disk(self, leave, seconds):
         self._bad(seconds)
@@ -251,7 +253,7 @@ class Faults:
     def slow_stop(self, usec, kind):
         """Changes are in their commit when it happens."""
         self.daemon.disturbance[DELAY] = usec
-        self.stage.model.late_until(self.stage.now() + 5)
+        self.stage.late_until(self.stage.now() + 5)
         time.sleep(0.4)
         if kind == "restart":
             self.restart()

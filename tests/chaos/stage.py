@@ -2,6 +2,7 @@
 """One round: a registrar, DNS servers, clients; the eyes that watch them, and the judge."""
 
 import collections
+import math
 import os
 import random
 import subprocess
@@ -297,6 +298,16 @@ class Stage:
     def is_orphaned(self, name, sites=None):
         """At one of these, by default at any, are records at the name that nobody can know to be ours."""
         return any(owner == name for site in sites or self.sites for owner, _, _ in site.orphans)
+
+    # -- what faults do to what is known; clients and eyes look at it meanwhile
+
+    def late_until(self, when, since=-math.inf):
+        with self.lock:
+            self.model.late_until(when, since)
+
+    def early_from(self, when):
+        with self.lock:
+            self.model.early_from(when)
 
     # -- the registrar's life
 
