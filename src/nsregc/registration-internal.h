@@ -3,6 +3,8 @@
 
 /* What the files of registration share: its state, and what an update is made of. */
 
+#include <systemd/sd-id128.h>
+
 #include "nsregc/name-choice.h"
 #include "nsregc/registrar.h"
 #include "nsregc/registration.h"
@@ -71,5 +73,42 @@ int registration_target(const struct registration *registration, struct address_
 /* Says it, or as much of it as one update holds, over the connection that is there. 0 or -errno. */
 int registration_send(struct registration *registration, enum registration_action action);
 
-/* Of registration.c: the end of registration->request. */
+/* ------ registration.c ------ */
+
+/* The one place where things begin. While something is under way its end comes here again. */
+void registration_run(struct registration *registration);
+
+/* ------ registration-answer.c ------ */
+
+/* The end of registration->request. */
 void registration_on_answer(void *userdata, int error, const uint8_t *reply, size_t size);
+/* Whether it arrived nobody knows: all that was sent may be there. */
+void registration_note_uncertain(struct registration *registration);
+
+/* ------ registration-attempt.c: what is told, what is noted, and the ends of an attempt ------ */
+
+void registration_tell(struct registration *registration);
+void registration_set_state(struct registration *registration, enum registration_state state);
+void registration_set_reason(struct registration *registration, const char *format, ...) _printf_(2, 3);
+void registration_log_reason(struct registration *registration, int level, sd_id128_t id, const char *what);
+void registration_log_done(struct registration *registration, sd_id128_t id, const char *what,
+                           const struct address_set *addresses);
+/* For the next start. */
+void registration_note(struct registration *registration);
+
+void registration_timer_stop(struct registration *registration);
+void registration_timer_start(struct registration *registration, usec_t delay);
+uint32_t registration_lot(void); /* random, for schedule.h */
+
+/* What is begun next begins with what is there, and goes all the way. */
+void registration_pass_drop(struct registration *registration);
+/* Whatever comes next, there is a pause before it. */
+void registration_come_to_rest(struct registration *registration);
+/* It is tried again after the delay; or when failures of before say so. */
+void registration_failed(struct registration *registration, usec_t delay);
+void registration_unreachable(struct registration *registration);
+void registration_refused(struct registration *registration);
+/* The next target of the SRV, until all have failed: then it is asked for anew, after a while. */
+void registration_pass_on(struct registration *registration, bool dead);
+/* What may be there stays noted for the next start. */
+void registration_give_up(struct registration *registration);
