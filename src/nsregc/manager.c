@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "nsregc/manager.h"
 
-#include <stdio.h>
 #include <systemd/sd-daemon.h>
 
 #include "nsregc/address.h"
@@ -10,59 +9,17 @@
 #include "nsregc/hostname.h"
 #include "nsregc/ledger-keeper.h"
 #include "nsregc/link.h"
-#include "nsregc/name-choice.h"
+#include "nsregc/manager-internal.h"
 #include "nsregc/random.h"
 #include "nsregc/resolve.h"
 #include "nsregc/status.h"
 #include "util/file.h"
 #include "util/log.h"
 
-#define REGISTRATIONS_MAX  64
 #define COALESCE_USEC      (250 * USEC_PER_MSEC)
 #define START_DELAY_USEC   (3 * USEC_PER_SEC)
 #define STOP_TIMEOUT_USEC  (10 * USEC_PER_SEC)
 #define HOSTNAME_DIRECTORY "/etc"
-
-struct manager {
-        sd_event *event;
-        enum manager_mode mode;
-        struct nsregc_config *config;
-        manager_load load;
-        void *load_userdata;
-        const struct identity *identity;
-        char label[HOSTNAME_LABEL_MAX];   /* empty: none */
-        char label_why[HOSTNAME_WHY_MAX]; /* then */
-
-        struct address_rules rules;
-        struct address_monitor *addresses;
-        struct link_monitor *links;
-        struct hostname_watch *hostname;
-        struct clock_watch *clock;
-        struct bus_connection *connection;
-        const struct manager_watcher *watcher; /* NULL: nobody */
-        void *watcher_userdata;
-        struct resolver *resolver;
-        struct discovery *discovery;
-        struct ledger *ledger;
-        struct ledger_keeper *ledger_keeper;
-        struct registration *registrations[REGISTRATIONS_MAX];
-        size_t n_registrations;
-
-        bool addresses_known;
-        bool started; /* the delay at the start is over */
-        bool stopping;
-        bool released; /* on request */
-        bool network_changed;
-        bool woken; /* from sleep, and nobody knows it yet */
-        bool anew;  /* as a person wishes */
-        sd_event_source *coalesce, *start, *stop, *tidy;
-};
-
-static void tidy_later(struct manager *manager)
-{
-        (void) sd_event_source_set_enabled(manager->tidy, SD_EVENT_ONESHOT);
-}
-
 /* ------ what is told to the outside ------ */
 
 static void status_update(struct manager *manager)
@@ -77,244 +34,6 @@ static void status_update(struct manager *manager)
         };
 
         status_tell(&status);
-}
-
-static void on_registration(void *userdata, struct registration *registration)
-{
-        tidy_later(userdata);
-}
-
-/* ------ registrations ------ */
-
-/* By the name that is wanted, or by that which it has. */
-static struct registration *find(const struct manager *manager, const struct dns_name *zone,
-                                 const struct dns_name *name, bool plain)
-{
-        for (size_t i = 0; i < manager->n_registrations; i++) {
-                struct registration_info info;
-
-                registration_get_info(manager->registrations[i], &info);
-                if (dns_name_equal(&info.zone, zone) &&
-                    dns_name_equal(plain ? &info.plain : &info.name, name))
-                        return manager->registrations[i];
-        }
-        return NULL;
-}
-
-static struct registration *add(struct manager *manager, const struct dns_name *zone,
-                                const struct dns_name *name)
-{
-        struct registration_options options = {
-                .event = manager->event,
-                .resolver = manager->resolver,
-                .pair = manager->identity->pair,
-                .key_source = manager->identity->key_source,
-                .ledger = manager->ledger,
-                .zone = *zone,
-                .name = *name,
-                .suffix = manager->config->name_on_conflict == NAME_ON_CONFLICT_SUFFIX,
-                .key_ttl_sec = manager->config->key_ttl_sec,
-                .addr_ttl_sec = manager->config->addr_ttl_sec,
-                .timeout_usec = manager->config->dns_timeout_usec,
-                .changed = on_registration,
-                .userdata = manager,
-        };
-        struct registration *registration;
-        int r;
-
-        if (manager->n_registrations >= REGISTRATIONS_MAX)
-                return NULL;
-        r = registration_new(&options, &registration);
-        if (r < 0) {
-                log_error("Registration: %s", strerror(-r));
-                return NULL;
-        }
-        manager->registrations[manager->n_registrations++] = registration;
-        return registration;
-}
-
-static bool name_of(const struct manager *manager, const struct dns_name *zone, struct dns_name *ret)
-{
-        return manager->label[0] && dns_name_prepend(manager->label, strlen(manager->label), zone, ret) >= 0;
-}
-
-static enum registration_goal goal_of_wanted(const struct manager *manager)
-{
-        return manager->mode == MANAGER_RELEASE || manager->released ? GOAL_RELEASE : GOAL_REGISTER;
-}
-
-static void wanted_add(struct manager *manager)
-{
-        const struct name_list *zones = discovery_zones(manager->discovery);
-
-        for (size_t i = 0; i < zones->n_items; i++) {
-                struct registration *registration;
-                struct dns_name name;
-
-                if (!name_of(manager, &zones->items[i], &name))
-                        continue;
-                registration = find(manager, &zones->items[i], &name, true)
-                                       ?: add(manager, &zones->items[i], &name);
-                if (!registration)
-                        continue;
-                registration_set_goal(registration, goal_of_wanted(manager));
-                if (goal_of_wanted(manager) == GOAL_REGISTER)
-                        (void) registration_set_addresses(registration,
-                                                          address_monitor_get(manager->addresses),
-                                                          address_monitor_spare(manager->addresses));
-        }
-}
-
-/* What a predecessor left. A suffix that is only remembered is nobody's business until its zone is back. */
-static void left_add(struct manager *manager, const struct ledger_entry *entry)
-{
-        bool suffix = manager->config->name_on_conflict == NAME_ON_CONFLICT_SUFFIX;
-        struct dns_name plain;
-
-        if (find(manager, &entry->zone, &entry->name, false))
-                return;
-        if (!suffix || !name_of(manager, &entry->zone, &plain) ||
-            name_choice_number(&plain, &entry->name) < 2 || find(manager, &entry->zone, &plain, true))
-                (void) add(manager, &entry->zone, &entry->name);
-        else if (entry->addresses.n_items > 0 || manager->mode == MANAGER_RELEASE)
-                (void) add(manager, &entry->zone, &plain);
-}
-
-/* Our own name in a zone that was not found yet: it may be in a moment. */
-static bool left_waits(const struct manager *manager, const struct ledger_entry *entry)
-{
-        struct dns_name plain;
-
-        return manager->mode != MANAGER_RELEASE && !discovery_is_sure(manager->discovery) &&
-               name_of(manager, &entry->zone, &plain) &&
-               (dns_name_equal(&plain, &entry->name) || name_choice_number(&plain, &entry->name) >= 2) &&
-               !name_list_contains(discovery_zones(manager->discovery), &entry->zone);
-}
-
-/* Another name than ours is given up; ours in a zone that is no longer there only loses its records. */
-static void unwanted_end(struct manager *manager)
-{
-        const struct name_list *zones = discovery_zones(manager->discovery);
-
-        for (size_t i = 0; i < ledger_count(manager->ledger); i++)
-                if (!left_waits(manager, ledger_get(manager->ledger, i)))
-                        left_add(manager, ledger_get(manager->ledger, i));
-        for (size_t i = 0; i < manager->n_registrations; i++) {
-                struct registration_info info;
-                struct dns_name name;
-
-                registration_get_info(manager->registrations[i], &info);
-                if (manager->mode == MANAGER_RELEASE || !name_of(manager, &info.zone, &name) ||
-                    !dns_name_equal(&name, &info.plain))
-                        registration_set_goal(manager->registrations[i], GOAL_RELEASE);
-                else if (!name_list_contains(zones, &info.zone))
-                        registration_set_goal(manager->registrations[i], GOAL_WITHDRAW);
-        }
-}
-
-static void reconcile(struct manager *manager)
-{
-        if (manager->stopping || !manager->started || !manager->addresses_known)
-                return;
-        /* Without a name what there is stays: it may come back under the same one. */
-        if (manager->label[0] || manager->mode == MANAGER_RELEASE) {
-                wanted_add(manager);
-                if (!discovery_is_busy(manager->discovery))
-                        unwanted_end(manager);
-        }
-        tidy_later(manager);
-}
-
-/* ------ the end of a command ------ */
-
-static bool once_result(const struct manager *manager, bool *ret_good)
-{
-        bool release = goal_of_wanted(manager) == GOAL_RELEASE, good = true;
-        size_t n = 0;
-
-        if (discovery_is_busy(manager->discovery))
-                return false;
-        for (size_t i = 0; i < manager->n_registrations; i++) {
-                struct registration_info info;
-
-                registration_get_info(manager->registrations[i], &info);
-                if (!release && info.goal != GOAL_REGISTER)
-                        continue;
-                if (!info.settled && info.state != REGISTRATION_RELEASED)
-                        return false;
-                n++;
-                good = good && (release ? info.state == REGISTRATION_RELEASED && !info.reason[0]
-                                        : info.state == REGISTRATION_REGISTERED);
-        }
-        *ret_good = good && n > 0;
-        return true;
-}
-
-/* What is in the way before any registration begins, or NULL; owned by the caller. */
-static char *nothing_to_do(const struct manager *manager)
-{
-        const char *problem = discovery_problem(manager->discovery);
-        char *text;
-
-        if (!manager->label[0])
-                return strdup(manager->label_why);
-        if (manager->n_registrations > 0)
-                return NULL;
-        if (asprintf(
-                    &text,
-                    "There is no zone to register in%s%s%s; name one on the command line or as zones: in the "
-                    "configuration",
-                    problem ? " (" : "", problem ?: "", problem ? ")" : "") < 0)
-                return NULL;
-        return text;
-}
-
-static void once_report(const struct manager *manager)
-{
-        _cleanup_free_ char *nothing = nothing_to_do(manager);
-
-        if (nothing)
-                log_error("%s", nothing);
-        for (size_t i = 0; i < manager->n_registrations; i++) {
-                struct registration_info info;
-                char name[DNS_NAME_FORMAT_MAX];
-
-                registration_get_info(manager->registrations[i], &info);
-                if (info.state == REGISTRATION_IDLE)
-                        log_error("%s: %s", dns_name_format(&info.name, name), info.reason);
-        }
-}
-
-bool manager_settled(const struct manager *manager, bool *ret_good, char **ret_why)
-{
-        char name[DNS_NAME_FORMAT_MAX];
-
-        *ret_why = NULL;
-        if (!manager->started || !manager->addresses_known || manager->network_changed ||
-            !once_result(manager, ret_good))
-                return false;
-        *ret_why = nothing_to_do(manager);
-        for (size_t i = 0; i < manager->n_registrations && !*ret_good && !*ret_why; i++) {
-                struct registration_info info;
-
-                registration_get_info(manager->registrations[i], &info);
-                if (info.reason[0] &&
-                    asprintf(ret_why, "%s: %s", dns_name_format(&info.name, name), info.reason) < 0)
-                        *ret_why = NULL;
-        }
-        return true;
-}
-
-static void command_check(struct manager *manager)
-{
-        bool good;
-
-        if (manager->mode == MANAGER_DAEMON || !manager->started || !manager->addresses_known ||
-            !once_result(manager, &good))
-                return;
-        if (!good)
-                once_report(manager);
-        (void) sd_event_exit(manager->event, good ? 0 : 1);
 }
 
 static bool all_released(const struct manager *manager)
@@ -338,7 +57,7 @@ static int on_tidy(sd_event_source *source, void *userdata)
                 (void) sd_event_exit(manager->event, 0);
                 return 0;
         }
-        command_check(manager);
+        manager_check_command(manager);
         ledger_keeper_look(manager->ledger_keeper);
         for (size_t i = 0; manager->mode == MANAGER_DAEMON && i < manager->n_registrations;) {
                 struct registration_info info;
@@ -381,8 +100,8 @@ static void on_discovery(void *userdata)
 {
         struct manager *manager = userdata;
 
-        reconcile(manager);
-        tidy_later(manager); /* the status, whatever else is to be waited for */
+        manager_reconcile(manager);
+        manager_tidy_later(manager); /* the status, whatever else is to be waited for */
 }
 
 static int on_coalesce(sd_event_source *source, uint64_t usec, void *userdata)
@@ -408,7 +127,7 @@ static int on_coalesce(sd_event_source *source, uint64_t usec, void *userdata)
         if (manager->network_changed)
                 discover(manager, manager->woken || manager->anew);
         manager->network_changed = manager->woken = manager->anew = false;
-        tidy_later(manager);
+        manager_tidy_later(manager);
         return 0;
 }
 
@@ -426,7 +145,7 @@ static void begin(struct manager *manager)
         if (!manager->started || !manager->addresses_known)
                 return;
         discover(manager, true);
-        tidy_later(manager);
+        manager_tidy_later(manager);
 }
 
 static void on_addresses(void *userdata)
@@ -471,7 +190,7 @@ static void on_hostname(void *userdata)
                 hostname_why(NULL, HOSTNAME_DIRECTORY, r, manager->label_why);
                 log_notice("%s; %s", manager->label_why,
                            manager->label[0] ? "keeping the one of before" : "waiting for one");
-                tidy_later(manager);
+                manager_tidy_later(manager);
                 return;
         }
         if (streq(label, manager->label))
@@ -479,7 +198,7 @@ static void on_hostname(void *userdata)
         if (manager->label[0])
                 log_info("The host name changed from %s to %s", manager->label, label);
         strcpy(manager->label, label);
-        reconcile(manager);
+        manager_reconcile(manager);
 }
 
 static void on_bus_up(void *userdata, sd_bus *bus)
@@ -540,7 +259,7 @@ void manager_stop(struct manager *manager)
                 registration_hurry(manager->registrations[i]);
         (void) sd_event_add_time_relative(manager->event, &manager->stop, CLOCK_MONOTONIC, STOP_TIMEOUT_USEC,
                                           100 * USEC_PER_MSEC, on_stop_timeout, manager);
-        tidy_later(manager);
+        manager_tidy_later(manager);
 }
 
 void manager_refresh(struct manager *manager)
@@ -548,13 +267,13 @@ void manager_refresh(struct manager *manager)
         manager->released = false;
         manager->anew = true;
         network_changed(manager);
-        reconcile(manager);
+        manager_reconcile(manager);
 }
 
 void manager_release(struct manager *manager)
 {
         manager->released = true;
-        reconcile(manager);
+        manager_reconcile(manager);
 }
 
 static int ledger_make(struct manager *manager)

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* What the files of the manager share: its state. */
+
+#include "nsregc/address.h"
+#include "nsregc/discovery.h"
+#include "nsregc/hostname.h"
+#include "nsregc/ledger.h"
+#include "nsregc/manager.h"
+
+#define REGISTRATIONS_MAX 64
+
+struct manager {
+        sd_event *event;
+        enum manager_mode mode;
+        struct nsregc_config *config;
+        manager_load load;
+        void *load_userdata;
+        const struct identity *identity;
+        char label[HOSTNAME_LABEL_MAX];   /* empty: none */
+        char label_why[HOSTNAME_WHY_MAX]; /* then */
+
+        struct address_rules rules;
+        struct address_monitor *addresses;
+        struct link_monitor *links;
+        struct hostname_watch *hostname;
+        struct clock_watch *clock;
+        struct bus_connection *connection;
+        const struct manager_watcher *watcher; /* NULL: nobody */
+        void *watcher_userdata;
+        struct resolver *resolver;
+        struct discovery *discovery;
+        struct ledger *ledger;
+        struct ledger_keeper *ledger_keeper;
+        struct registration *registrations[REGISTRATIONS_MAX];
+        size_t n_registrations;
+
+        bool addresses_known;
+        bool started; /* the delay at the start is over */
+        bool stopping;
+        bool released; /* on request */
+        bool network_changed;
+        bool woken; /* from sleep, and nobody knows it yet */
+        bool anew;  /* as a person wishes */
+        sd_event_source *coalesce, *start, *stop, *tidy;
+};
+
+/* Looks at what follows from what changed, in a turn of its own. */
+static inline void manager_tidy_later(struct manager *manager)
+{
+        (void) sd_event_source_set_enabled(manager->tidy, SD_EVENT_ONESHOT);
+}
+
+/* ------ manager-wanted.c: which registrations there are ------ */
+
+enum registration_goal manager_goal(const struct manager *manager);
+/* Makes of zones, name and ledger the registrations that there should be. */
+void manager_reconcile(struct manager *manager);
+
+/* ------ manager-outcome.c ------ */
+
+/* Ends the loop when what a command was to do is done, or cannot be. */
+void manager_check_command(struct manager *manager);
