@@ -172,6 +172,12 @@ void announce_refused(struct announcer *announcer, const struct dns_name *name, 
 
 /* --- the rest --- */
 
+void announce_twins(struct announcer *announcer, const struct dns_name *name, const struct name_state *state,
+                    const struct address *source, const struct address *other)
+{
+        ANNOUNCE(announcer, twins, name, state, source, other);
+}
+
 void announce_not_stored(struct announcer *announcer, const struct dns_name *name, int error)
 {
         usec_t now = now_usec(CLOCK_MONOTONIC);

@@ -29,6 +29,9 @@ struct observer_ops {
         void (*refused)(void *userdata, const struct dns_name *name, const struct address *source,
                         const struct decision *decision, bool owner_mismatch);
         void (*refused_besides)(void *userdata, const struct address *source, unsigned n);
+        /* One key changes this name from two machines. "state" is the one of before. */
+        void (*twins)(void *userdata, const struct dns_name *name, const struct name_state *state,
+                      const struct address *source, const struct address *other);
         void (*not_stored)(void *userdata, const struct dns_name *name, int error);
         void (*server_name_claimed)(void *userdata, const struct dns_name *name,
                                     const struct name_state *state);
@@ -62,6 +65,9 @@ void announce_name_changed(struct announcer *announcer, const struct dns_name *n
                            const struct name_state *before, const struct name_state *after);
 void announce_refused(struct announcer *announcer, const struct dns_name *name, const struct address *source,
                       const struct decision *decision, bool owner_mismatch);
+/* Thinned out by whoever noticed it. */
+void announce_twins(struct announcer *announcer, const struct dns_name *name, const struct name_state *state,
+                    const struct address *source, const struct address *other);
 void announce_not_stored(struct announcer *announcer, const struct dns_name *name, int error);
 void announce_server_name_claimed(struct announcer *announcer, const struct dns_name *name,
                                   const struct name_state *state);

@@ -32,6 +32,7 @@ struct standing;
 struct status;
 struct stop;
 struct stream_set;
+struct twins;
 struct udp_server;
 struct undos;
 struct zones;
@@ -58,6 +59,7 @@ struct context {
         struct registry *registry; /* of these zones */
         struct quota *quota;
         struct standing *standing;
+        struct twins *twins;
         struct store *store;
         struct write_back *write_back;
         struct publisher *publisher;

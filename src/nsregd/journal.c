@@ -99,6 +99,22 @@ static void on_refused_besides(void *userdata, const struct address *source, uns
                   n, fields.source);
 }
 
+static void on_twins(void *userdata, const struct dns_name *name, const struct name_state *state,
+                     const struct address *source, const struct address *other)
+{
+        char other_text[ADDRESS_FORMAT_MAX], reason[128];
+        struct texts texts;
+        struct log_fields fields = make_owned_fields(&texts, name, state);
+
+        fields.source = address_format(source, texts.source);
+        snprintf(reason, sizeof(reason), "one key changes it from %s and from %s in turn", fields.source,
+                 address_format(other, other_text));
+        fields.reason = reason;
+        log_event(LOG_WARNING, MESSAGE_TWINS, &fields,
+                  "%s: %s. If one of the two is a copy of the other, give it a key of its own.", fields.name,
+                  reason);
+}
+
 static void on_not_stored(void *userdata, const struct dns_name *name, int error)
 {
         struct texts texts;
@@ -179,6 +195,7 @@ static const struct observer_ops observer_ops = {
         .expired_besides = on_expired_besides,
         .refused = on_refused,
         .refused_besides = on_refused_besides,
+        .twins = on_twins,
         .not_stored = on_not_stored,
         .server_name_claimed = on_server_name_claimed,
         .upstream_changed = on_upstream_changed,

@@ -27,6 +27,7 @@
 #include "nsregd/stop.h"
 #include "nsregd/undo.h"
 #include "nsregd/zones.h"
+#include "registry/twins.h"
 #include "upstream/publisher.h"
 #include "util/file.h"
 #include "util/log.h"
@@ -156,8 +157,9 @@ static int make_parts(struct context *context)
         LIST_INIT(&context->requests);
         context->quota = quota_new();
         context->standing = standing_new();
+        context->twins = twins_new();
         context->keycache = keycache_new(KEYCACHE_SIZE);
-        if (!context->quota || !context->standing || !context->keycache)
+        if (!context->quota || !context->standing || !context->twins || !context->keycache)
                 return -ENOMEM;
         r = announcer_new(context, &context->announcer);
         if (r >= 0)
@@ -355,6 +357,7 @@ struct manager *manager_free(struct manager *manager)
         announcer_free(context->announcer);
         keycache_free(context->keycache);
         standing_free(context->standing);
+        twins_free(context->twins);
         quota_free(context->quota);
         nsregd_config_free(context->config);
         sd_event_unref(context->event);

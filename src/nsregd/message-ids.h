@@ -34,6 +34,8 @@
 /* More refusals than are logged one by one. */
 #define MESSAGE_REFUSALS_SUPPRESSED                                                                          \
         SD_ID128_MAKE(30, 06, 10, fc, c8, 15, 47, 58, ae, c1, de, df, d1, 49, 1e, 44)
+/* One key changes a name from two machines. */
+#define MESSAGE_TWINS SD_ID128_MAKE(c6, 0d, 84, 1f, 3b, 72, 4d, 95, 9a, 1e, 57, 28, f0, b4, 6c, e3)
 /* Somebody had claimed the registrar's own name. */
 #define MESSAGE_SERVER_NAME_CLAIMED                                                                          \
         SD_ID128_MAKE(19, 17, 07, bd, 31, 09, 42, 4a, 85, be, d5, 13, 88, 01, ed, d1)

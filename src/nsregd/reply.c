@@ -5,6 +5,7 @@
 #include "nsregd/reply.h"
 
 #define SHORT_ANSWERS_PER_SECOND 10
+#define GRANTED_TEXT_MAX         400
 
 static void begin(struct dns_builder *builder, const struct dns_message *request, enum dns_rcode rcode,
                   uint8_t *buffer, size_t size)
@@ -104,12 +105,29 @@ static void tell_filtered(const struct update *update, struct dns_edns *edns, ch
         edns->ede_text_length = (uint16_t) strlen(text);
 }
 
+static void tell_twin(const struct twin_sighting *twin, struct dns_edns *edns, char *text, size_t size)
+{
+        size_t used = strlen(text);
+        char other[ADDRESS_FORMAT_MAX];
+
+        if (!twin->two)
+                return;
+        snprintf(text + used, size - used,
+                 "%sanother machine, at %s, changes this name with the same key; if one of the two is a copy "
+                 "of the other, give it a key of its own",
+                 used > 0 ? "; " : "", address_format(&twin->other, other));
+        if (edns->ede_code == DNS_EDE_NONE)
+                edns->ede_code = DNS_EDE_OTHER;
+        edns->ede_text = text;
+        edns->ede_text_length = (uint16_t) strlen(text);
+}
+
 ssize_t reply_granted(const struct dns_message *request, const struct update *update,
-                      const struct zone_policy *policy, const struct grant *grant, uint8_t *buffer,
-                      size_t size)
+                      const struct zone_policy *policy, const struct grant *grant,
+                      const struct twin_sighting *twin, uint8_t *buffer, size_t size)
 {
         struct dns_builder builder;
-        char text[160];
+        char text[GRANTED_TEXT_MAX] = "";
         ssize_t n;
 
         begin(&builder, request, DNS_RCODE_NOERROR, buffer, size);
@@ -138,6 +156,7 @@ ssize_t reply_granted(const struct dns_message *request, const struct update *up
                 if (edns.lease_form > 0 && edns.lease_sec == 0 && update->edns.lease_sec > 0)
                         edns.lease_sec = registry_grant_record(policy, update, 0);
                 tell_filtered(update, &edns, text, sizeof(text));
+                tell_twin(twin, &edns, text, sizeof(text));
                 dns_edns_write(&builder, &edns, DNS_RCODE_NOERROR);
         }
         n = dns_builder_end(&builder);

@@ -4,6 +4,7 @@
 /* The form of answers to updates. */
 
 #include "registry/registry.h"
+#include "registry/twins.h"
 
 /* A refusal, with its text where the asker can read it: as an Extended DNS Error when the request had an OPT
  * record; in the original's dialect also as a TXT record (owner: the name, class ANY, TTL 0), first in the
@@ -21,7 +22,8 @@ bool reply_may_be_short(void);
 ssize_t reply_short(const struct dns_message *request, enum dns_rcode rcode, uint8_t *buffer, size_t size);
 
 /* NOERROR: what stands of the additions in the answer section with the TTL it was granted, the Update Lease
- * option in the form it was asked for. */
+ * option in the form it was asked for. To whom has an OPT record it is told what was left out, and that there
+ * is another machine with its key. */
 ssize_t reply_granted(const struct dns_message *request, const struct update *update,
-                      const struct zone_policy *policy, const struct grant *grant, uint8_t *buffer,
-                      size_t size);
+                      const struct zone_policy *policy, const struct grant *grant,
+                      const struct twin_sighting *twin, uint8_t *buffer, size_t size);

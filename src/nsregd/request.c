@@ -12,6 +12,7 @@
 #include "nsregd/request.h"
 #include "nsregd/standing.h"
 #include "nsregd/zones.h"
+#include "registry/twins.h"
 #include "upstream/publisher.h"
 
 /* However long an upstream's time-out is, a client that waits longer has given up. */
@@ -57,6 +58,7 @@ struct request {
         struct served_zone *served; /* pinned; NULL: none was found */
         struct change change;
         struct grant grant;
+        struct twin_sighting twin;
         struct address *addresses; /* whose PTRs the answer waits for, owned */
         size_t n_addresses;
         uint32_t generation; /* of the state whose publication is waited for */
@@ -130,7 +132,7 @@ static void request_reply(struct request *request)
         (void) dns_message_walk(request->bytes, request->size, NULL, &message, NULL);
         if (request->decision.rcode == DNS_RCODE_NOERROR)
                 size = reply_granted(&message, &request->update, &request->served->policy, &request->grant,
-                                     buffer, sizeof(buffer));
+                                     &request->twin, buffer, sizeof(buffer));
         else
                 size = reply_refusal(&message, &request->update, &request->decision, buffer, sizeof(buffer));
         if (size > 0)
@@ -511,6 +513,19 @@ static void request_commit(struct request *request, struct name_state *after)
                 request_not_stored(request, r);
 }
 
+/* It was accepted: is it one of two machines with one key. */
+static void request_note_twin(struct request *request)
+{
+        struct context *context = request->context;
+        const struct name_entry *entry = request_entry(request);
+
+        request->twin = twins_note(context->twins, &request->update, entry ? entry->state : NULL,
+                                   request->grant.record_lease_sec, context_time(context).lease_usec);
+        if (request->twin.news)
+                announce_twins(context->announcer, &request->update.name, entry->state,
+                               &request->update.source, &request->twin.other);
+}
+
 static void request_apply(struct request *request)
 {
         struct context *context = request->context;
@@ -528,10 +543,12 @@ static void request_apply(struct request *request)
                 return;
         case APPLICATION_REFRESH:
                 request_note_grant(request, after);
+                request_note_twin(request);
                 request_refresh(request, after);
                 return;
         case APPLICATION_CHANGE:
                 request_note_grant(request, after);
+                request_note_twin(request);
                 break;
         }
         if (!known && !quota_take_new_name(context->quota, &request->source, now_usec(CLOCK_MONOTONIC))) {
