@@ -23,6 +23,27 @@ static void note_left_out(struct registration *registration, const struct update
                                         "the registrar takes %zu of %zu addresses, left out: %s",
                                         registration->target.n_items, registration->wanted.n_items,
                                         address_set_text(&registration->wanted, &registration->target, list));
+        else if (update_answer_has_twin(answer))
+                registration_set_reason(registration, "%s", answer->text);
+}
+
+/* Another machine that has our key takes our addresses away whenever it begins: they are asked for again
+ * sooner than their lease would have it. */
+static usec_t next_refresh(struct registration *registration, const struct update_answer *answer)
+{
+        usec_t refresh = schedule_refresh(registration->pass_lease_sec, answer->knows_lease,
+                                          registration_lot());
+
+        if (registration->twins == 0)
+                return refresh;
+        return MIN(refresh, schedule_twin(registration->twins, registration_lot()));
+}
+
+static void note_twin(struct registration *registration, const struct update_answer *answer)
+{
+        registration->twins = update_answer_has_twin(answer) ? registration->twins + 1 : 0;
+        if (registration->twins > 0)
+                registration->replaced = true;
 }
 
 /* What was sent stands, as far as it was granted; and it is noted. */
@@ -69,6 +90,18 @@ static bool more_to_say(const struct registration *registration)
                (registration->kind == SERVER_MODERN && !registration->replaced && !registration->no_rrset);
 }
 
+static void log_shortcoming(struct registration *registration)
+{
+        if (registration->twins > 0)
+                registration_log_reason(registration, LOG_WARNING, NSREGC_EVENT_TWIN,
+                                        "is registered, but not by this machine alone");
+        else if (registration->reason[0])
+                registration_log_reason(registration, LOG_NOTICE, NSREGC_EVENT_REFUSED,
+                                        "is registered in part");
+        else
+                registration->told[0] = '\0';
+}
+
 static void set_granted(struct registration *registration, const struct update_answer *answer)
 {
         uint32_t lease = answer->lease_sec > 0 ? answer->lease_sec : registration->options.addr_ttl_sec;
@@ -93,23 +126,19 @@ static void set_granted(struct registration *registration, const struct update_a
         registration_pass_drop(registration);
         note_left_out(registration, answer);
         note_filtered(registration);
+        note_twin(registration, answer);
         registration->attempts++;
         registration->state = REGISTRATION_REGISTERED;
         if (fresh)
                 registration_log_done(registration, NSREGC_EVENT_REGISTERED, "Registered",
                                       &registration->held);
-        if (registration->reason[0])
-                registration_log_reason(registration, LOG_NOTICE, NSREGC_EVENT_REFUSED,
-                                        "is registered in part");
-        else
-                registration->told[0] = '\0';
+        log_shortcoming(registration);
         if (more_to_say(registration)) {
                 registration_run(registration);
                 return;
         }
         registration_come_to_rest(registration);
-        registration_timer_start(registration, schedule_refresh(registration->pass_lease_sec,
-                                                                answer->knows_lease, registration_lot()));
+        registration_timer_start(registration, next_refresh(registration, answer));
         registration_tell(registration);
 }
 

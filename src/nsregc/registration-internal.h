@@ -51,6 +51,7 @@ struct registration {
         sd_event_source *doubt; /* whether what is under way leads anywhere */
         usec_t anew_usec;       /* MONOTONIC: the last time it was begun anew */
         unsigned failures, refusals, attempts;
+        unsigned twins; /* answers in a row that told of another machine with the key */
         unsigned turns; /* since it last came to rest */
         unsigned loops; /* times in a row that it did not */
         char reason[REPORT_REASON_MAX];

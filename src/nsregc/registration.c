@@ -39,7 +39,9 @@ static void on_reached(void *userdata, bool another)
         /* Another server may be another kind of server, and knows nothing of us. */
         if (another) {
                 registration->kind = SERVER_UNKNOWN;
-                registration->replaced = registration->no_rrset = false;
+                registration->no_rrset = false;
+                /* What another machine with our key has there is not ours to delete. */
+                registration->replaced = registration->twins > 0;
                 registration->limit = 0;
                 address_set_clear(&registration->filtered);
                 registration->room_rrs = UPDATE_ROOM_RRS;

@@ -8,6 +8,8 @@
 #define ABSENT_MIN_USEC  (5 * USEC_PER_SEC)
 #define ABSENT_MAX_USEC  (15 * USEC_PER_MINUTE)
 #define ABSENT_IMPATIENT 4
+#define TWIN_MIN_USEC    (30 * USEC_PER_SEC)
+#define TWIN_MAX_USEC    (15 * USEC_PER_MINUTE)
 #define REFUSED_MIN_USEC (10 * USEC_PER_MINUTE)
 #define REFUSED_MAX_USEC (2 * USEC_PER_HOUR)
 
@@ -41,6 +43,11 @@ usec_t schedule_retry(unsigned failures, uint32_t lot)
 usec_t schedule_refused(unsigned refusals, uint32_t lot)
 {
         return spread(doubled(REFUSED_MIN_USEC, refusals, REFUSED_MAX_USEC), 10, lot);
+}
+
+usec_t schedule_twin(unsigned sightings, uint32_t lot)
+{
+        return spread(doubled(TWIN_MIN_USEC, sightings, TWIN_MAX_USEC), 10, lot);
 }
 
 usec_t schedule_absent(unsigned absences, uint32_t ttl_sec, uint32_t lot)

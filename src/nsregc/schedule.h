@@ -17,6 +17,10 @@ usec_t schedule_refresh(uint32_t lease_sec, bool modern, uint32_t lot);
 usec_t schedule_retry(unsigned failures, uint32_t lot);
 /* Refused for the n-th time in a row: 10 minutes, doubling, 2 hours at most, a tenth more or less. */
 usec_t schedule_refused(unsigned refusals, uint32_t lot);
+/* Granted, but another machine with the same key changes the name too, for the n-th time in a row: 30 s,
+ * doubling, a quarter of an hour at most, a tenth more or less. What the other one took away is there again
+ * soon, and two never fight. */
+usec_t schedule_twin(unsigned sightings, uint32_t lot);
 /* Found nothing in the DNS for the n-th time in a row (n >= 1): 5 s, doubling, a quarter of an hour at most,
  * a tenth more or less. From the fifth time on what the answer says of its life counts too, up to the same
  * most: before that it may be a portal's, or a mistake that is mended by now. */

@@ -182,6 +182,12 @@ bool update_answer_is_foreign(const struct update_answer *answer)
         return answer->rcode == DNS_RCODE_REFUSED && strstr(answer->text, "owned by another key");
 }
 
+bool update_answer_has_twin(const struct update_answer *answer)
+{
+        return answer->rcode == DNS_RCODE_NOERROR &&
+               strstr(answer->text, "changes this name with the same key");
+}
+
 uint32_t update_answer_limit(const struct update_answer *answer)
 {
         static const char words[] = "a name may have ";

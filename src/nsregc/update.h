@@ -64,6 +64,8 @@ int update_answer_read(const uint8_t *bytes, size_t size, const struct dns_name 
                        struct update_answer *ret);
 /* The name belongs to another key. */
 bool update_answer_is_foreign(const struct update_answer *answer);
+/* Granted, and there is another machine that has this one's key and changes the same name. */
+bool update_answer_has_twin(const struct update_answer *answer);
 /* How many records a name may have, by the words of a refusal; 0: they do not tell. */
 uint32_t update_answer_limit(const struct update_answer *answer);
 void update_answer_clear(struct update_answer *answer);

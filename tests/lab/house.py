@@ -102,3 +102,38 @@ class Net:
     def swallow(self, address):
         """Packets to it leave, and nothing comes back."""
         self.netns.ip("neighbour", "replace", address, "lladdr", "02:00:00:00:00:99", "dev", "eth0")
+
+
+class Lan:
+    """A network with a registrar at its .1, which machines are plugged into and out of. Two of them may be as like as
+    two peas: same addresses, same zone, same port."""
+
+    def __init__(self, lab, network="10.1.2", like=None, zone=ZONE, **settings):
+        self.lab = lab
+        self.network = network
+        self.netns = lab.netns()
+        self.netns.ip("link", "add", "br0", "type", "bridge")
+        self.netns.ip("link", "set", "br0", "up")
+        self.netns.add_address("br0", f"{network}.1/24")
+        self.nsregd = lab.nsregd(zones={zone: settings}, netns=self.netns, address=f"{network}.1")
+        if like:
+            self.nsregd.port = self.nsregd.config["listen-port"] = like.nsregd.port
+        self.nsregd.start()
+
+    def plug(self, machine, address, interface="eth0"):
+        """The machine's new interface, the way to everywhere, at this address of the network."""
+        end = f"e{address}-{interface}"
+        machine.veth(interface, self.netns, end)
+        self.netns.ip("link", "set", end, "master", "br0")
+        machine.add_address(interface, f"{self.network}.{address}/24")
+
+    @staticmethod
+    def unplug(machine, interface="eth0"):
+        machine.ip("link", "del", interface)
+
+    def nsregc(self, machine, name="box", **settings):
+        settings.setdefault("zones", [ZONE])
+        return self.lab.nsregc(name, server=self.nsregd, netns=machine, **settings)
+
+    def published(self, name=NAME):
+        return self.nsregd.addresses(name)

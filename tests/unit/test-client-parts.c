@@ -42,6 +42,10 @@ static void test_schedule(void **state)
         assert_int_equal(schedule_refused(1, SCHEDULE_LOT / 2), 10 * USEC_PER_MINUTE);
         assert_int_equal(schedule_refused(1000000, SCHEDULE_LOT / 2), 2 * USEC_PER_HOUR);
 
+        assert_int_equal(schedule_twin(1, SCHEDULE_LOT / 2), 30 * USEC_PER_SEC);
+        assert_int_equal(schedule_twin(3, SCHEDULE_LOT / 2), 2 * USEC_PER_MINUTE);
+        assert_int_equal(schedule_twin(1000000, SCHEDULE_LOT / 2), 15 * USEC_PER_MINUTE);
+
         assert_int_equal(schedule_absent(0, 0, SCHEDULE_LOT / 2), 5 * USEC_PER_SEC);
         assert_int_equal(schedule_absent(1, 0, SCHEDULE_LOT / 2), 5 * USEC_PER_SEC);
         assert_int_equal(schedule_absent(3, 0, SCHEDULE_LOT / 2), 20 * USEC_PER_SEC);
