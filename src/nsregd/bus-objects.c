@@ -45,11 +45,9 @@ uint64_t bus_real_usec(const struct context *context, usec_t lease_usec)
 
 bool bus_is_published(const struct name_entry *entry)
 {
-        struct dns_name name = name_entry_name(entry);
-
         for (const struct attachment *attachment = publisher_attachments(entry->zone); attachment;
              attachment = attachment->next)
-                if (!publisher_is_published(attachment, &name))
+                if (!publisher_is_published(attachment, entry))
                         return false;
         return true;
 }
@@ -417,14 +415,13 @@ static struct context *manager_of(sd_bus *bus)
 
 static int append_published(sd_bus_message *reply, const struct name_entry *entry)
 {
-        struct dns_name name = name_entry_name(entry);
         int r = sd_bus_message_open_container(reply, 'a', "{sb}");
 
         for (const struct attachment *attachment = publisher_attachments(entry->zone); attachment && r >= 0;
              attachment = attachment->next)
                 r = sd_bus_message_append(reply, "{sb}",
                                           attachment->upstream ? attachment->upstream->identity : "builtin",
-                                          publisher_is_published(attachment, &name));
+                                          publisher_is_published(attachment, entry));
         return r < 0 ? r : sd_bus_message_close_container(reply);
 }
 

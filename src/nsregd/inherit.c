@@ -1,20 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 #include "nsregd/inherit.h"
-#include "upstream/publisher.h"
 #include "util/log.h"
-
-struct place {
-        enum unit_mode mode;
-        struct dns_name zone;
-};
 
 /* An upstream that has rows. */
 struct former {
         char *identity; /* owned */
         bool configured;
-        struct place *places; /* owned */
-        size_t n_places;
+        struct places places;
 };
 
 struct formers {
@@ -23,11 +16,32 @@ struct formers {
         size_t n;
 };
 
+void places_clear(struct places *places)
+{
+        free(places->items);
+        *places = (struct places){};
+}
+
+int places_add(struct places *places, const struct unit_row *row)
+{
+        struct place *items;
+
+        for (size_t i = 0; i < places->n; i++)
+                if (places->items[i].mode == row->mode && dns_name_equal(&places->items[i].zone, &row->zone))
+                        return 0;
+        items = reallocarray(places->items, places->n + 1, sizeof(*items));
+        if (!items)
+                return -ENOMEM;
+        places->items = items;
+        items[places->n++] = (struct place){ .mode = row->mode, .zone = row->zone };
+        return 0;
+}
+
 static void formers_clear(struct formers *formers)
 {
         for (size_t i = 0; i < formers->n; i++) {
                 free(formers->items[i].identity);
-                free(formers->items[i].places);
+                places_clear(&formers->items[i].places);
         }
         free(formers->items);
         *formers = (struct formers){};
@@ -52,8 +66,6 @@ static int add_former(struct formers *formers, const char *identity)
 static int on_place(void *userdata, const struct unit_row *row)
 {
         struct formers *formers = userdata;
-        struct former *former;
-        struct place *places;
         int r;
 
         if (formers->n == 0 || !streq(formers->items[formers->n - 1].identity, row->upstream)) {
@@ -61,13 +73,7 @@ static int on_place(void *userdata, const struct unit_row *row)
                 if (r < 0)
                         return r;
         }
-        former = &formers->items[formers->n - 1];
-        places = reallocarray(former->places, former->n_places + 1, sizeof(*places));
-        if (!places)
-                return -ENOMEM;
-        former->places = places;
-        places[former->n_places++] = (struct place){ .mode = row->mode, .zone = row->zone };
-        return 0;
+        return places_add(&formers->items[formers->n - 1].places, row);
 }
 
 static bool has_rows(const struct formers *formers, const struct upstream *upstream)
@@ -85,19 +91,23 @@ static bool same_type(const char *a, const char *b)
         return length == strcspn(b, " ") && memcmp(a, b, length) == 0;
 }
 
-/* The upstream is for a zone that this one was for. */
-static bool is_like(const struct former *former, const struct upstream *upstream)
+bool inherit_is_like(const char *identity, const struct places *places, const struct upstream *upstream)
 {
         const struct plan_lane *named_for = upstream->plan->lanes;
 
-        if (former->configured || upstream->plan->n_lanes == 0 ||
-            !same_type(former->identity, upstream->identity))
+        if (upstream->plan->n_lanes == 0 || !same_type(identity, upstream->identity))
                 return false;
-        for (size_t i = 0; i < former->n_places; i++)
-                if (former->places[i].mode == named_for->mode &&
-                    dns_name_equal(&former->places[i].zone, &named_for->zone))
+        for (size_t i = 0; i < places->n; i++)
+                if (places->items[i].mode == named_for->mode &&
+                    dns_name_equal(&places->items[i].zone, &named_for->zone))
                         return true;
         return false;
+}
+
+/* The upstream is for a zone that this one was for. */
+static bool is_like(const struct former *former, const struct upstream *upstream)
+{
+        return !former->configured && inherit_is_like(former->identity, &former->places, upstream);
 }
 
 static const struct upstream *find_heir(const struct formers *formers, const struct former *former)

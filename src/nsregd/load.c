@@ -41,7 +41,7 @@ static int load_unit(void *userdata, const struct unit_row *row)
         struct context *context = userdata;
 
         if (!publisher_find(context->publisher, row->upstream))
-                return left_over_add(context->left_over, row->upstream, row->flags & UNIT_ROW_ACCEPTED);
+                return left_over_add(context->left_over, row);
         return publisher_load_row(context->publisher, row);
 }
 
@@ -64,15 +64,13 @@ static const struct store_loader loader = { .name = load_name, .unit = load_unit
 static void settle_provisional(struct registry_zone *zone)
 {
         for (struct name_entry *entry = registry_after(zone, ""); entry; entry = registry_next(entry)) {
-                struct dns_name name;
                 bool published = true;
 
                 if (entry->state->provisional == PROVISIONAL_NO)
                         continue;
-                name = name_entry_name(entry);
                 for (const struct attachment *attachment = publisher_attachments(zone); attachment;
                      attachment = attachment->next)
-                        published = published && publisher_is_published(attachment, &name);
+                        published = published && publisher_is_published(attachment, entry);
                 if (published)
                         entry->state->provisional = PROVISIONAL_NO;
         }

@@ -112,6 +112,7 @@ static void on_renamed(void *userdata, const struct upstream *upstream, const ch
         /* Without memory they stay under the old one, and are looked at when that is configured again. */
         if (store_move_units(context->store, from, to, NULL, NULL) < 0)
                 log_warning("Out of memory: what is known of %s is not known of %s.", from, to);
+        left_over_remove(context->left_over, from);
 }
 
 static const struct publisher_ops publisher_ops = {

@@ -8,6 +8,7 @@
 #include "nsregd/capacity.h"
 #include "nsregd/context.h"
 #include "nsregd/import.h"
+#include "nsregd/left-over.h"
 #include "nsregd/listener.h"
 #include "nsregd/message-ids.h"
 #include "nsregd/reload.h"
@@ -422,7 +423,7 @@ static int reload_read_units(struct reload *reload, const struct unit_row *after
 {
         struct reload_units *units = reload->units;
 
-        units->stored.upstream = reload->joining->identity;
+        units->stored.upstream = reload->joining->former ?: reload->joining->identity;
         units->stored.after = after;
         return store_read_units(reload->context->store, &units->stored, reload_on_units);
 }
@@ -435,8 +436,10 @@ static int reload_take_units(struct reload *reload)
         int r = 0;
 
         for (unsigned i = 0; i < units->stored.n_units && r >= 0; i++) {
-                last = &units->stored.units[i].row;
-                r = publisher_load_row(reload->context->publisher, last);
+                struct unit_row row = *(last = &units->stored.units[i].row);
+
+                row.upstream = reload->joining->identity;
+                r = publisher_load_row(reload->context->publisher, &row);
         }
         if (r >= 0 && last) {
                 assert(last->rdata_size <= sizeof(units->rdata));
@@ -444,7 +447,7 @@ static int reload_take_units(struct reload *reload)
                 if (last->rdata_size > 0)
                         memcpy(units->rdata, last->rdata, last->rdata_size);
                 units->after.rdata = units->rdata;
-                units->after.upstream = reload->joining->identity;
+                units->after.upstream = units->stored.upstream;
                 units->after.values = NULL;
                 units->after.values_size = 0;
         }
@@ -470,6 +473,17 @@ static void reload_on_units(struct waiter *waiter, int error)
                 reload_fail_loading(reload, r);
 }
 
+/* The zone of an upstream that joins may have been at another address before this run. 0 or -ENOMEM. */
+static int reload_find_former(struct reload *reload)
+{
+        const char *former = left_over_find_former(reload->context->left_over, reload->joining);
+
+        if (!former)
+                return 0;
+        reload->joining->former = strdup(former);
+        return reload->joining->former ? 0 : -ENOMEM;
+}
+
 /* Upstreams that were configured before: what is left of ours there is in rows. */
 static void reload_load_units(struct reload *reload)
 {
@@ -483,12 +497,16 @@ static void reload_load_units(struct reload *reload)
         }
         if (!reload->units)
                 reload->units = calloc(1, sizeof(*reload->units));
-        if (reload->units) {
-                reload->units->reload = reload;
-                r = reload_read_units(reload, NULL);
+        if (!reload->units) {
+                reload_fail_loading(reload, -ENOMEM);
+                return;
         }
-        if (!reload->units || r < 0)
-                reload_fail_loading(reload, reload->units ? r : -ENOMEM);
+        reload->units->reload = reload;
+        r = reload_find_former(reload);
+        if (r >= 0)
+                r = reload_read_units(reload, NULL);
+        if (r < 0)
+                reload_fail_loading(reload, r);
 }
 
 /* --- from outside --- */

@@ -103,11 +103,12 @@ static unsigned collect_units(const struct registry_zone *zone, const struct dns
 
                 if (!upstream || upstream->plan->n_units == 0)
                         continue;
-                collect(upstream, forward_lane(upstream, name), name, units, &n);
+                collect(upstream, forward_lane(attachment, zone), name, units, &n);
                 for (size_t i = 0; i < n_addresses; i++) {
                         struct dns_name reverse = dns_name_reverse(&addresses[i]);
 
-                        collect(upstream, reverse_lane(upstream, &reverse), &reverse, units, &n);
+                        collect(upstream, reverse_lane(upstream, &reverse, LANE_CONFIGURED), &reverse, units,
+                                &n);
                 }
         }
         return n;
@@ -174,10 +175,11 @@ unsigned publisher_waiting(const struct publisher *publisher)
         return publisher->n_waiting;
 }
 
-bool publisher_is_published(const struct attachment *attachment, const struct dns_name *name)
+bool publisher_is_published(const struct attachment *attachment, const struct name_entry *entry)
 {
-        int lane = attachment->upstream ? forward_lane(attachment->upstream, name) : -1;
-        const struct unit *unit = lane >= 0 ? plan_find(attachment->upstream->plan, (unsigned) lane, name)
+        struct dns_name name = name_entry_name(entry);
+        int lane = forward_lane(attachment, entry->zone);
+        const struct unit *unit = lane >= 0 ? plan_find(attachment->upstream->plan, (unsigned) lane, &name)
                                             : NULL;
 
         return !unit || unit_is_published(unit);

@@ -29,57 +29,53 @@ int forward_set(const struct attachment *attachment, const struct name_state *st
         return 0;
 }
 
-/* The innermost lane that a name is in, or -1. */
-static int innermost_lane(const struct upstream *upstream, enum unit_mode mode, const struct dns_name *owner,
-                          bool configured)
+int find_lane(const struct upstream *upstream, enum unit_mode mode, const struct dns_name *zone)
+{
+        for (unsigned i = 0; i < upstream->plan->n_lanes; i++)
+                if (upstream->plan->lanes[i].mode == mode &&
+                    dns_name_equal(&upstream->plan->lanes[i].zone, zone))
+                        return (int) i;
+        return -1;
+}
+
+/* A name that is not in the zone that its upstream is configured with is the configuration's mistake: the
+ * server will say so. */
+int forward_lane(const struct attachment *attachment, const struct registry_zone *zone)
+{
+        const struct upstream_config *config = attachment->config;
+
+        return attachment->upstream
+                       ? find_lane(attachment->upstream, UNIT_EXCLUSIVE,
+                                   config->type == UPSTREAM_UNBOUND ? &zone->policy->zone : &config->zone)
+                       : -1;
+}
+
+static bool has_lane(const struct upstream *upstream, unsigned lane, enum lane_choice choice)
+{
+        switch (choice) {
+        case LANE_CONFIGURED:
+                return upstream->serials[lane].configured;
+        case LANE_CONFIGURED_BEFORE:
+                return upstream->serials[lane].configured_before;
+        case LANE_ANY:
+                return true;
+        }
+        assert(false);
+}
+
+int reverse_lane(const struct upstream *upstream, const struct dns_name *owner, enum lane_choice choice)
 {
         int best = -1;
 
         for (unsigned i = 0; i < upstream->plan->n_lanes; i++) {
                 const struct plan_lane *lane = &upstream->plan->lanes[i];
 
-                if (lane->mode == mode && (!configured || upstream->serials[i].configured) &&
+                if (lane->mode == UNIT_SHARED && has_lane(upstream, i, choice) &&
                     dns_name_is_subdomain(owner, &lane->zone) &&
                     (best < 0 || lane->zone.length > upstream->plan->lanes[best].zone.length))
                         best = (int) i;
         }
         return best;
-}
-
-static int find_forward_lane(const struct upstream *upstream, const struct dns_name *name, bool configured)
-{
-        int lane = innermost_lane(upstream, UNIT_EXCLUSIVE, name, configured);
-
-        /* A zone that the name is not in is the configuration's mistake: the server will say so. */
-        for (unsigned i = 0; lane < 0 && i < upstream->plan->n_lanes; i++)
-                if (upstream->plan->lanes[i].mode == UNIT_EXCLUSIVE &&
-                    (!configured || upstream->serials[i].configured))
-                        lane = (int) i;
-        return lane;
-}
-
-int forward_lane(const struct upstream *upstream, const struct dns_name *name)
-{
-        return find_forward_lane(upstream, name, true);
-}
-
-int reverse_lane(const struct upstream *upstream, const struct dns_name *owner)
-{
-        return innermost_lane(upstream, UNIT_SHARED, owner, true);
-}
-
-int any_forward_lane(const struct upstream *upstream, const struct dns_name *name)
-{
-        int lane = find_forward_lane(upstream, name, true);
-
-        return lane < 0 ? find_forward_lane(upstream, name, false) : lane;
-}
-
-int any_reverse_lane(const struct upstream *upstream, const struct dns_name *owner)
-{
-        int lane = innermost_lane(upstream, UNIT_SHARED, owner, true);
-
-        return lane < 0 ? innermost_lane(upstream, UNIT_SHARED, owner, false) : lane;
 }
 
 const struct attachment *find_attachment(const struct attachment *attachments,
@@ -116,7 +112,7 @@ static const struct attachment *zone_attachment(const struct registry_zone *zone
 static int change_ptr(struct upstream *upstream, const struct ptr_change *change)
 {
         struct dns_name owner = dns_name_reverse(&change->address);
-        int r, lane = reverse_lane(upstream, &owner);
+        int r, lane = reverse_lane(upstream, &owner, LANE_CONFIGURED);
         struct rrset before, wanted;
 
         if (lane < 0)
@@ -133,21 +129,20 @@ static int change_ptr(struct upstream *upstream, const struct ptr_change *change
         return r;
 }
 
-static int change_forward(const struct attachment *attachment, const struct dns_name *name,
-                          const struct name_state *before, const struct name_state *after)
+static int change_forward(const struct attachment *attachment, const struct registry_zone *zone,
+                          const struct dns_name *name, const struct name_state *before,
+                          const struct name_state *after)
 {
-        const struct upstream *upstream = attachment->upstream;
+        int r, lane = forward_lane(attachment, zone);
         struct rrset old = {}, wanted = {};
-        int r, lane;
 
-        lane = upstream ? forward_lane(upstream, name) : -1;
         if (lane < 0)
                 return 0;
         r = forward_set(attachment, before, &old);
         if (r >= 0)
                 r = forward_set(attachment, after, &wanted);
         if (r >= 0)
-                r = plan_change(upstream->plan, (unsigned) lane, name, &old, &wanted);
+                r = plan_change(attachment->upstream->plan, (unsigned) lane, name, &old, &wanted);
         rrset_clear(&old);
         rrset_clear(&wanted);
         return r;
@@ -162,7 +157,7 @@ int publisher_change(struct publisher *publisher, struct registry_zone *zone, co
 
         for (const struct attachment *attachment = zone->userdata; attachment;
              attachment = attachment->next) {
-                r = change_forward(attachment, name, before, after);
+                r = change_forward(attachment, zone, name, before, after);
                 if (r < 0)
                         return r;
         }
@@ -186,10 +181,11 @@ int withdraw_name(struct publisher *publisher, const struct name_entry *entry)
 
         LIST_FOREACH (upstream, &publisher->upstreams, upstreams) {
                 const struct attachment *attachment = find_attachment(entry->zone->userdata, upstream);
-                int lane = forward_lane(upstream, &name);
+                int lane;
 
                 if (!attachment || upstream->config->keep_records)
                         continue;
+                lane = forward_lane(attachment, entry->zone);
                 if (lane >= 0 && forward_set(attachment, entry->state, &before) >= 0) {
                         r = plan_change(upstream->plan, (unsigned) lane, &name, &before, &nothing);
                         rrset_clear(&before);
@@ -198,7 +194,7 @@ int withdraw_name(struct publisher *publisher, const struct name_entry *entry)
                         const struct address *address = &entry->state->records[i].address;
                         struct dns_name owner = dns_name_reverse(address);
 
-                        lane = reverse_lane(upstream, &owner);
+                        lane = reverse_lane(upstream, &owner, LANE_CONFIGURED);
                         if (lane < 0 || registry_ptr_owner(publisher->registry, address) != entry ||
                             ptr_set(attachment, &name, address, &before) < 0)
                                 continue;
@@ -247,25 +243,36 @@ void publisher_load_begin(struct publisher *publisher)
                 plan_load_begin(upstream->plan);
 }
 
-static int find_lane(const struct upstream *upstream, const struct unit_row *row)
+/* The lane of a row: of its zone, whether that is configured or not. Negative: none, or -ENOMEM. */
+static int row_lane(struct upstream *upstream, const struct unit_row *row)
 {
-        const struct plan *plan = upstream->plan;
+        int r, lane = find_lane(upstream, row->mode, &row->zone);
 
-        for (unsigned i = 0; i < plan->n_lanes; i++)
-                if (plan->lanes[i].mode == row->mode && dns_name_equal(&plan->lanes[i].zone, &row->zone))
-                        return (int) i;
-        /* A row of an older version, or zones were put together or divided since. */
-        return row->mode == UNIT_EXCLUSIVE ? any_forward_lane(upstream, &row->owner)
-                                           : any_reverse_lane(upstream, &row->owner);
+        if (lane >= 0)
+                return lane;
+        /* Zones were put together or divided since. */
+        if (row->mode == UNIT_SHARED) {
+                lane = reverse_lane(upstream, &row->owner, LANE_CONFIGURED);
+                return lane >= 0 ? lane : reverse_lane(upstream, &row->owner, LANE_ANY);
+        }
+        /* Of a zone that is configured no more: in a lane of its own, where it is found should the zone come
+         * back. */
+        r = upstream_add_lane(upstream, UNIT_EXCLUSIVE, &row->zone);
+        return r < 0 ? r : find_lane(upstream, UNIT_EXCLUSIVE, &row->zone);
 }
 
 int publisher_load_row(struct publisher *publisher, const struct unit_row *row)
 {
         struct upstream *upstream = publisher_find(publisher, row->upstream);
-        /* What cannot be reached any more keeps its rows. */
-        int lane = upstream ? find_lane(upstream, row) : -1;
+        int lane;
 
-        return lane < 0 ? 0 : plan_load(upstream->plan, (unsigned) lane, row);
+        /* What cannot be reached any more keeps its rows. */
+        if (!upstream)
+                return 0;
+        lane = row_lane(upstream, row);
+        if (lane < 0)
+                return lane == -ENOMEM ? lane : 0;
+        return plan_load(upstream->plan, (unsigned) lane, row);
 }
 
 int publisher_load_name(struct publisher *publisher, const struct registry *registry,
@@ -280,7 +287,7 @@ int publisher_load_name(struct publisher *publisher, const struct registry *regi
         name = name_entry_name(entry);
         for (const struct attachment *attachment = entry->zone->userdata; attachment;
              attachment = attachment->next) {
-                r = change_forward(attachment, &name, NULL, entry->state);
+                r = change_forward(attachment, entry->zone, &name, NULL, entry->state);
                 if (r < 0)
                         return r;
         }

@@ -61,12 +61,17 @@ void publisher_pump(struct publisher *publisher);
 int forward_set(const struct attachment *attachment, const struct name_state *state, struct rrset *ret);
 int ptr_set(const struct attachment *attachment, const struct dns_name *target, const struct address *address,
             struct rrset *ret);
-/* The lane of the plan that a name, or a reverse name, is published in; -1: none. */
-int forward_lane(const struct upstream *upstream, const struct dns_name *name);
-int reverse_lane(const struct upstream *upstream, const struct dns_name *owner);
-/* Those of an upstream that is going included. */
-int any_forward_lane(const struct upstream *upstream, const struct dns_name *name);
-int any_reverse_lane(const struct upstream *upstream, const struct dns_name *owner);
+/* The lane of the plan for a zone; -1: none. */
+int find_lane(const struct upstream *upstream, enum unit_mode mode, const struct dns_name *zone);
+/* That in which names of this zone are published by this attachment; -1: none. */
+int forward_lane(const struct attachment *attachment, const struct registry_zone *zone);
+enum lane_choice {
+        LANE_CONFIGURED,
+        LANE_CONFIGURED_BEFORE, /* before the configuration in force; while names are moved to that */
+        LANE_ANY,
+};
+/* The innermost that a reverse name is in; -1: none. */
+int reverse_lane(const struct upstream *upstream, const struct dns_name *owner, enum lane_choice choice);
 const struct attachment *find_attachment(const struct attachment *attachments,
                                          const struct upstream *upstream);
 

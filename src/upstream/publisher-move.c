@@ -52,19 +52,25 @@ const struct attachment *attachments_of(const struct publisher *publisher, const
 
 /* --- one name --- */
 
-/* Two sets that are equal may still have to be written or looked at anew. */
-static int move_unit(struct upstream *upstream, int lane, const struct dns_name *owner, struct rrset *before,
-                     struct rrset *wanted, bool republish)
+/* From one lane to the other, which may be the same, or none. Two sets that are equal may still have to be
+ * written or looked at anew. */
+static int move_unit(struct upstream *upstream, int from, int to, const struct dns_name *owner,
+                     struct rrset *before, struct rrset *wanted, bool republish)
 {
         struct plan *plan = upstream->plan;
+        const struct rrset nothing = {};
         int r = 0;
 
-        if (lane >= 0 && !rrset_equal(before, wanted))
-                r = plan_change(plan, (unsigned) lane, owner, before, wanted);
-        if (r >= 0 && lane >= 0 && republish && !rrset_is_empty(wanted))
-                r = plan_republish(plan, (unsigned) lane, owner, wanted);
-        else if (lane >= 0 && upstream->relook && !rrset_is_empty(wanted))
-                r = plan_check(plan, (unsigned) lane, owner, wanted);
+        if (from >= 0 && from != to && !rrset_is_empty(before))
+                r = plan_change(plan, (unsigned) from, owner, before, &nothing);
+        if (from != to)
+                rrset_clear(before);
+        if (r >= 0 && to >= 0 && !rrset_equal(before, wanted))
+                r = plan_change(plan, (unsigned) to, owner, before, wanted);
+        if (r >= 0 && to >= 0 && republish && !rrset_is_empty(wanted))
+                r = plan_republish(plan, (unsigned) to, owner, wanted);
+        else if (to >= 0 && upstream->relook && !rrset_is_empty(wanted))
+                r = plan_check(plan, (unsigned) to, owner, wanted);
         rrset_clear(before);
         rrset_clear(wanted);
         return r;
@@ -89,7 +95,8 @@ static int move_forward(struct upstream *upstream, const struct name_entry *entr
                 rrset_clear(&old);
                 return r;
         }
-        return move_unit(upstream, any_forward_lane(upstream, &name), &name, &old, &wanted,
+        return move_unit(upstream, before ? forward_lane(before, entry->zone) : -1,
+                         now ? forward_lane(now, entry->zone) : -1, &name, &old, &wanted,
                          another_ttl(before, now));
 }
 
@@ -134,7 +141,8 @@ static int move_pointer(struct upstream *upstream, const struct address *address
                 rrset_clear(&old);
                 return r;
         }
-        return move_unit(upstream, any_reverse_lane(upstream, &owner), &owner, &old, &wanted,
+        return move_unit(upstream, reverse_lane(upstream, &owner, LANE_CONFIGURED_BEFORE),
+                         reverse_lane(upstream, &owner, LANE_CONFIGURED), &owner, &old, &wanted,
                          another_ttl(find_attachment(before->attachments, upstream),
                                      find_attachment(now->attachments, upstream)));
 }

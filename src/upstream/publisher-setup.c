@@ -159,20 +159,50 @@ static bool same_zones(const struct upstream *a, const struct upstream *b)
                x->mode == y->mode && dns_name_equal(&x->zone, &y->zone);
 }
 
-/* The one upstream that goes (or comes), of these zones; NULL: none, or more than one. */
+static bool is_joining(const struct upstream *upstream)
+{
+        return upstream->state == UPSTREAM_JOINING;
+}
+
+static bool is_going(const struct upstream *upstream)
+{
+        return upstream->state == UPSTREAM_SERVING && !upstream->wanted;
+}
+
+/* Its zone was configured no more, and since then it could not be reached, for all that is ours there: it may
+ * have gone to where the zone is found now. */
+static bool is_lost(const struct upstream *upstream)
+{
+        return !upstream->wanted && !upstream->forgotten &&
+               (upstream->state == UPSTREAM_LEFT_OVER ||
+                (upstream->state == UPSTREAM_DRAINING && upstream->n_failing > 0));
+}
+
+/* The one upstream of these zones that is such; NULL: none, or more than one. */
 static struct upstream *find_alone(const struct publisher *publisher, const struct upstream *like,
-                                   enum upstream_state state, bool wanted)
+                                   bool (*is_such)(const struct upstream *upstream), unsigned *ret_n)
 {
         struct upstream *upstream, *found = NULL;
 
-        LIST_FOREACH (upstream, &publisher->upstreams, upstreams) {
-                if (upstream->state != state || upstream->wanted != wanted || !same_zones(upstream, like))
-                        continue;
-                if (found)
-                        return NULL;
-                found = upstream;
-        }
-        return found;
+        *ret_n = 0;
+        LIST_FOREACH (upstream, &publisher->upstreams, upstreams)
+                if (is_such(upstream) && same_zones(upstream, like)) {
+                        found = upstream;
+                        ++*ret_n;
+                }
+        return *ret_n == 1 ? found : NULL;
+}
+
+/* Where the new one's zone was until now. */
+static struct upstream *find_old(const struct publisher *publisher, const struct upstream *new)
+{
+        struct upstream *old;
+        unsigned n;
+
+        if (!find_alone(publisher, new, is_joining, &n))
+                return NULL;
+        old = find_alone(publisher, new, is_going, &n);
+        return n > 0 ? old : find_alone(publisher, new, is_lost, &n);
 }
 
 /* The server of a zone has another address, or another spelling of it: what is known of the zone stays known,
@@ -207,12 +237,8 @@ int publisher_prepare_done(struct publisher_setup *setup, char **why)
         int r;
 
         LIST_FOREACH_SAFE (new, &publisher->upstreams, upstreams, next) {
-                struct upstream *old;
+                struct upstream *old = is_joining(new) ? find_old(publisher, new) : NULL;
 
-                if (new->state != UPSTREAM_JOINING ||
-                    find_alone(publisher, new, UPSTREAM_JOINING, true) != new)
-                        continue;
-                old = find_alone(publisher, new, UPSTREAM_SERVING, false);
                 if (!old)
                         continue;
                 r = inherit(setup, old, new, why);
@@ -271,12 +297,19 @@ static void upstream_take_state(struct upstream *upstream)
         bool wanted = upstream->wanted;
 
         upstream->wanted = false;
-        for (unsigned i = 0; i < upstream->plan->n_lanes; i++)
+        for (unsigned i = 0; i < upstream->plan->n_lanes; i++) {
+                upstream->serials[i].configured_before = upstream->serials[i].configured;
                 upstream->serials[i].configured = false;
+        }
         switch (upstream->state) {
         case UPSTREAM_JOINING:
                 assert(wanted);
                 upstream->state = UPSTREAM_SERVING;
+                if (!upstream->former)
+                        break;
+                upstream->publisher->ops->renamed(upstream->publisher->userdata, upstream, upstream->former,
+                                                  upstream->identity);
+                free(TAKE_PTR(upstream->former));
                 break;
         case UPSTREAM_SERVING:
                 if (wanted)
@@ -299,10 +332,11 @@ static void upstream_take_state(struct upstream *upstream)
 
 static void configure_lane(struct upstream *upstream, enum unit_mode mode, const struct dns_name *zone)
 {
-        for (unsigned i = 0; i < upstream->plan->n_lanes; i++)
-                if (upstream->plan->lanes[i].mode == mode &&
-                    dns_name_equal(&upstream->plan->lanes[i].zone, zone))
-                        upstream->serials[i].configured = true;
+        int lane = find_lane(upstream, mode, zone);
+
+        /* It was added when this configuration was prepared. */
+        assert(lane >= 0);
+        upstream->serials[lane].configured = true;
 }
 
 static void configure_lanes(const struct registry_zone *zone, const struct attachment *attachment)

@@ -232,7 +232,7 @@ static int visit_name(struct sweep *sweep, struct name_entry *entry)
                 return 0;
         r = forward_set(attachment, entry->state, &wanted);
         if (r >= 0)
-                r = visit_unit(sweep, forward_lane(upstream, &name), &name, &wanted);
+                r = visit_unit(sweep, forward_lane(attachment, entry->zone), &name, &wanted);
         for (unsigned i = 0; i < entry->state->n_records && r >= 0; i++) {
                 const struct address *address = &entry->state->records[i].address;
                 struct dns_name owner = dns_name_reverse(address);
@@ -241,7 +241,8 @@ static int visit_name(struct sweep *sweep, struct name_entry *entry)
                         continue;
                 r = ptr_set(attachment, &name, address, &wanted);
                 if (r >= 0)
-                        r = visit_unit(sweep, reverse_lane(upstream, &owner), &owner, &wanted);
+                        r = visit_unit(sweep, reverse_lane(upstream, &owner, LANE_CONFIGURED), &owner,
+                                       &wanted);
         }
         return r;
 }

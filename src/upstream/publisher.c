@@ -307,6 +307,7 @@ void upstream_free(struct upstream *upstream)
         plan_free(upstream->plan);
         free(upstream->serials);
         free(upstream->identity);
+        free(upstream->former);
         upstream_config_free(upstream->config);
         LIST_REMOVE(upstream, upstreams);
         free(upstream);
@@ -383,10 +384,8 @@ int upstream_add_lane(struct upstream *upstream, enum unit_mode mode, const stru
         struct zone_serial *serials;
         int r;
 
-        for (unsigned i = 0; i < upstream->plan->n_lanes; i++)
-                if (upstream->plan->lanes[i].mode == mode &&
-                    dns_name_equal(&upstream->plan->lanes[i].zone, zone))
-                        return 0;
+        if (find_lane(upstream, mode, zone) >= 0)
+                return 0;
         serials = reallocarray(upstream->serials, upstream->plan->n_lanes + 1, sizeof(*serials));
         if (!serials)
                 return -ENOMEM;

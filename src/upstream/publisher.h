@@ -42,7 +42,8 @@ enum upstream_state {
 
 /* What is known of a zone there, for reconciliation. */
 struct zone_serial {
-        bool configured;    /* else the lane is only drained */
+        bool configured; /* else the lane is only drained */
+        bool configured_before;
         uint64_t n_updates; /* that were sent */
         bool known;         /* with this serial, behind so many updates, everything was as it should be */
         uint32_t serial;
@@ -67,6 +68,7 @@ struct upstream {
         bool relook;                         /* it is not known what is there: look at everything */
         usec_t drain_until_usec;
         char *identity;  /* owned; what its rows are keyed by */
+        char *former;    /* owned; joining: what they are keyed by until then, where that is another */
         unsigned number; /* for D-Bus, never used again */
         const struct upstream_driver *type;
         void *driver;
@@ -177,7 +179,7 @@ struct publication *publication_free(struct publication *publication); /* done i
 unsigned publisher_waiting(const struct publisher *publisher);
 
 /* Is a name as it should be at one upstream. */
-bool publisher_is_published(const struct attachment *attachment, const struct dns_name *name);
+bool publisher_is_published(const struct attachment *attachment, const struct name_entry *entry);
 
 /* Looks at everything that is published whether it still is, and repairs what is not: begun here, done in
  * slices, and for nothing where a zone's serial says that nothing has happened. By itself at every start, and

@@ -79,6 +79,57 @@ def test_its_records_stay_ours(lab, kind, way):
     eventually(lambda: published(server) == before)
 
 
+def reloaded(nsregd, zones):
+    at = len(nsregd.log())
+    nsregd.reload({**nsregd.config, "zones": zones})
+    nsregd.wait_log("Configuration reloaded", after=at)
+
+
+@pytest.mark.parametrize("way", ["reload", "kill before it comes back", "kill and reload"])
+@pytest.mark.parametrize("kind", ["named", "knot", "pdns"])
+def test_its_zone_was_configured_no_more_meanwhile(lab, kind, way):
+    """The server goes, then the zone, and both come back elsewhere: what was published is ours still."""
+    server = getattr(lab, kind)(ZONE, REVERSE).start()
+    relay = lab.relay(server)
+    nsregd = lab.nsregd(zones={ZONE: zone(relay.upstream(ZONE, [REVERSE]))}).start()
+    client = nsregd.client(ZONE)
+    before = published(server)
+    assert client.claim("foo", "10.0.0.1", ttl=600).rcode == "NOERROR"
+    relay.teardown()
+    reloaded(nsregd, {})
+    nsregd.wait_log("fails:")
+    now = {ZONE: zone(server.upstream(ZONE, [REVERSE], tsig_fudge="2s"))}
+    if way != "reload":
+        nsregd.kill()
+        nsregd.config["zones"] = {} if way == "kill and reload" else now
+        nsregd.start()
+    if way != "kill before it comes back":
+        reloaded(nsregd, now)
+
+    def accepted():
+        reply = client.send(client.original("foo", ["10.0.0.3"], ["10.0.0.1"], ttl=600))
+        # What was sent to the old address may be in doubt for a while; but the name is its owner's.
+        assert reply.rcode in ("NOERROR", "SERVFAIL"), reply
+        return reply.rcode == "NOERROR"
+    eventually(accepted, 30)
+    assert forward(server, "foo") == {"10.0.0.3"}
+    assert client.release("foo").rcode == "NOERROR"
+    eventually(lambda: published(server) == before)
+
+
+def test_a_server_that_was_given_up_is_drained_beside_the_one_that_comes(lab):
+    """It is reached: then it is not the one that the zone moved to."""
+    old, new = lab.named(ZONE, REVERSE).start(), lab.named(ZONE, REVERSE).start()
+    nsregd = lab.nsregd(zones={ZONE: zone(old.upstream(ZONE, [REVERSE]))}).start()
+    client = nsregd.client(ZONE)
+    for i in range(1, 9):
+        assert client.claim(f"n{i}", f"10.0.0.{i}", ttl=600).rcode == "NOERROR"
+    reloaded(nsregd, {})
+    reloaded(nsregd, {ZONE: zone(new.upstream(ZONE, [REVERSE]))})
+    eventually(lambda: not [record for record in published(old) if record[0].startswith("n")])
+    eventually(lambda: all(forward(new, f"n{i}") == {f"10.0.0.{i}"} for i in range(1, 9)))
+
+
 def test_one_of_two_that_go_is_not_guessed(lab):
     """Two servers went and one came: which of them it is, nobody knows."""
     gone = [lab.named(ZONE, REVERSE).start(), lab.knot(ZONE, REVERSE).start()]

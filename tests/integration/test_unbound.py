@@ -222,3 +222,56 @@ def test_many_names(lab, server):
         assert [connection.receive().rcode for _ in range(60)] == ["NOERROR"] * 60
     assert len(pointers(server, REVERSE[0])) == 60
     assert all(forward(server, f"n{i}") for i in range(60))
+
+
+# --- two zones at one Unbound, of which one goes and comes
+
+OTHER = "e.example"
+
+
+def two_zones(server, second=True):
+    return {name: zone(server.upstream(reverse=REVERSE)) for name in (ZONE, OTHER) if second or name == ZONE}
+
+
+def reloaded(nsregd, zones):
+    after = len(nsregd.log())
+    nsregd.reload({**nsregd.config, "zones": zones})
+    nsregd.wait_log("Configuration reloaded", after=after)
+
+
+def of_other(server, name):
+    return {(kind, data) for owner, kind, data in server.records(OTHER) if owner == f"{name}.{OTHER}."}
+
+
+def test_a_zone_that_goes_while_its_change_is_under_way(lab, server):
+    """What is ours of a zone that is configured no more leaves the server, whatever was on its way there."""
+    nsregd = lab.nsregd(zones=two_zones(server)).start()
+    client, other = nsregd.client(ZONE), nsregd.client(OTHER)
+    assert other.claim("foo", "10.0.0.1").rcode == "NOERROR"
+    server.kill()
+    assert other.claim("foo", "10.0.0.2").rcode == "SERVFAIL"
+    reloaded(nsregd, two_zones(server, second=False))
+    server.start()
+    assert eventually(lambda: client.claim("bar", "10.0.0.9").rcode == "NOERROR", 30)
+    never(lambda: of_other(server, "foo") or len(pointers(server, REVERSE[0])) != 1, 3)
+    # It comes back, and what its owner has is there again.
+    reloaded(nsregd, two_zones(server))
+    assert eventually(lambda: other.claim("foo", "10.0.0.3").rcode == "NOERROR", 20)
+    assert of_other(server, "foo") == {("A", f"10.0.0.{i}") for i in (1, 2, 3)}
+    assert len(pointers(server, REVERSE[0])) == 4
+
+
+def test_a_zone_that_was_away_over_a_crash(lab, server):
+    """Its owners are not refused over what is their own and was not taken away yet."""
+    nsregd = lab.nsregd(zones=two_zones(server)).start()
+    other = nsregd.client(OTHER)
+    assert other.claim("foo", "10.0.0.1").rcode == "NOERROR"
+    server.pause()
+    reloaded(nsregd, two_zones(server, second=False))
+    nsregd.kill()
+    nsregd.start()
+    reloaded(nsregd, two_zones(server))
+    assert other.claim("foo", "10.0.0.2").rcode == "SERVFAIL"
+    server.resume()
+    assert eventually(lambda: other.claim("foo", "10.0.0.3").rcode == "NOERROR", 30)
+    assert of_other(server, "foo") == {("A", f"10.0.0.{i}") for i in (1, 2, 3)}
