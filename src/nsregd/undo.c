@@ -19,7 +19,6 @@ struct undo {
         struct change change;
         bool lifts;          /* the block, rather than undoing anything */
         uint32_t generation; /* of the state that was refused */
-        uint16_t type;       /* the other types stand; 0: none does */
         char reason[];
 };
 
@@ -41,26 +40,15 @@ static void undo_free(struct undo *undo)
         free(undo);
 }
 
-static void undo_type(struct name_state *state, uint16_t type)
-{
-        int family = type == DNS_TYPE_A ? AF_INET : AF_INET6;
-
-        for (unsigned i = state->n_records; i-- > 0;)
-                if (state->records[i].address.family == family)
-                        name_state_remove(state, &state->records[i]);
-}
-
-static struct name_state *undo_state(const struct name_state *state, uint16_t type, const char *reason,
+/* All that is provisional, though a server may have refused one type only: whoever asked is told that nothing
+ * was changed. */
+static struct name_state *undo_state(const struct name_state *state, const char *reason,
                                      const struct registry_time *now)
 {
         struct name_state *after = name_state_copy(state);
 
         if (!after)
                 return NULL;
-        if (type != 0) {
-                undo_type(after, type);
-                return after;
-        }
         if (state->provisional == PROVISIONAL_CLAIM)
                 registry_free_name(after, now);
         else
@@ -120,16 +108,14 @@ static void undo_on_lock(struct name_lock *lock)
                 undo_free(undo);
                 return;
         }
-        after = undo->lifts ? lift_state(entry->state)
-                            : undo_state(entry->state, undo->type, undo->reason, &now);
+        after = undo->lifts ? lift_state(entry->state) : undo_state(entry->state, undo->reason, &now);
         if (!after || change_commit(&undo->change, served, after, undo_on_done) < 0) {
                 announce_not_stored(context->announcer, &lock->name, -ENOMEM);
                 undo_free(undo);
         }
 }
 
-static void undo_start(struct undos *undos, const struct name_entry *entry, bool lifts, uint16_t type,
-                       const char *reason)
+static void undo_start(struct undos *undos, const struct name_entry *entry, bool lifts, const char *reason)
 {
         struct undo *undo = calloc(1, sizeof(*undo) + strlen(reason) + 1);
         struct dns_name name = name_entry_name(entry);
@@ -141,7 +127,6 @@ static void undo_start(struct undos *undos, const struct name_entry *entry, bool
         undo->owner = undos;
         undo->lifts = lifts;
         undo->generation = entry->generation;
-        undo->type = type;
         strcpy(undo->reason, reason);
         LIST_INSERT_HEAD(&undos->list, undo, undos);
         /* Work of our own always finds a place. */
@@ -149,13 +134,13 @@ static void undo_start(struct undos *undos, const struct name_entry *entry, bool
                 undo_on_lock(&undo->change.lock);
 }
 
-void undo_begin(struct undos *undos, const struct dns_name *name, uint16_t type, const char *reason)
+void undo_begin(struct undos *undos, const struct dns_name *name, const char *reason)
 {
         struct served_zone *served = undo_zone(undos, name);
         struct name_entry *entry = served ? registry_find(served->zone, name) : NULL;
 
         if (entry && entry->state->provisional != PROVISIONAL_NO)
-                undo_start(undos, entry, false, type, reason);
+                undo_start(undos, entry, false, reason);
 }
 
 /* --- blocks --- */
@@ -181,7 +166,7 @@ static int undos_on_lift(sd_event_source *source, uint64_t usec, void *userdata)
                 }
                 strcpy(undos->lift_label, entry->label);
                 if (entry->state->blocked_until_usec > 0)
-                        undo_start(undos, entry, true, 0, "");
+                        undo_start(undos, entry, true, "");
         }
         if (zone)
                 background_source_wake(source);

@@ -15,9 +15,9 @@ int undos_new(struct context *context, struct undos **ret); /* 0 or -errno */
 struct undos *undos_free(struct undos *undos);
 DEFINE_CLEANUP(struct undos *, undos_free)
 
-/* An upstream has foreign data at this name, of one type or (0) as a whole. What is there when the name's
- * turn has come is judged anew: only the state that was refused is undone. */
-void undo_begin(struct undos *undos, const struct dns_name *name, uint16_t type, const char *reason);
+/* An upstream has foreign data at this name, be it of one type. What is there when the name's turn has come
+ * is judged anew: only the state that was refused is undone. */
+void undo_begin(struct undos *undos, const struct dns_name *name, const char *reason);
 /* An administrator says that what the servers had against some names may be gone: they can be claimed again.
  * Done in slices. */
 void undos_lift_blocks(struct undos *undos);

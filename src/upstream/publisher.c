@@ -54,7 +54,7 @@ static void plan_refused(void *userdata, struct unit *unit, uint16_t type, const
         copy = strdup(reason);
         log_debug("%s refuses %s: %s", upstream->identity, dns_name_format(&name, text), reason);
         if (copy)
-                upstream->publisher->ops->refused(upstream->publisher->userdata, upstream, &name, type, copy);
+                upstream->publisher->ops->refused(upstream->publisher->userdata, upstream, &name, copy);
         free(copy);
 }
 

@@ -93,10 +93,10 @@ struct publisher_ops {
         int (*put_row)(void *userdata, const struct unit_row *row, struct waiter *waiter, waiter_done done);
         int (*delete_row)(void *userdata, const struct unit_row *key, struct waiter *waiter,
                           waiter_done done);
-        /* Foreign data at a name: as a whole ("type" 0), or of this type. The zone and the name may be gone.
-         * May change the registry and publish. */
+        /* Foreign data at a name, be it of one type. The zone and the name may be gone. May change the
+         * registry and publish. */
         void (*refused)(void *userdata, const struct upstream *upstream, const struct dns_name *name,
-                        uint16_t type, const char *reason);
+                        const char *reason);
         /* Began or ended failing; "reason" NULL: works again. */
         void (*upstream_changed)(void *userdata, const struct upstream *upstream, const char *reason);
         void (*drifted)(void *userdata, const struct upstream *upstream, const struct dns_name *owner);

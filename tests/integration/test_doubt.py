@@ -204,3 +204,27 @@ def test_large_datagrams_are_lost(lab, largest):
         eventually(lambda: client.claim(f"many{number}", *addresses).rcode == "NOERROR", 40, interval=0.3)
         assert len(forward(server, f"many{number}")) == number
     assert relay.datagram_sizes and max(relay.datagram_sizes) <= 1232, max(relay.datagram_sizes)
+
+
+@pytest.mark.parametrize("upstream", ["named", "knot", "pdns"])
+def test_a_refused_claim_leaves_nothing_though_one_type_was_free(lab, upstream):
+    """The name went from one owner to the next while the server was away; one type there is an administrator's now."""
+    server = getattr(lab, upstream)(ZONE).start()
+    relay = lab.relay(server)
+    nsregd = lab.nsregd(zones={ZONE: zone(relay.upstream(ZONE, timeout="300ms"))}).start()
+    one, two = nsregd.client(ZONE), nsregd.client(ZONE)
+    assert one.claim("foo", "fd00::1", ttl=300).rcode == "NOERROR"
+    server.nsupdate(f"update add foo.{ZONE} 300 A 192.0.2.9")
+    relay.mode = "silent"
+    assert one.release("foo").rcode == "SERVFAIL"
+
+    def refused():
+        reply = two.claim("foo", "10.0.0.2", "fd00::2", ttl=300)
+        assert reply.rcode in ("SERVFAIL", "REFUSED"), reply
+        relay.mode = "pass"
+        return reply.rcode == "REFUSED"
+    eventually(refused, 40, interval=0.3)
+    eventually(lambda: forward(server, "foo") == {("A", "192.0.2.9")}, 20)
+    # Nobody owns it: it is the server that is in the way.
+    reply = nsregd.client(ZONE).claim("foo", "10.0.0.3", ttl=300)
+    assert reply.rcode == "REFUSED" and "of its own" in str(reply), reply
