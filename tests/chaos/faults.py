@@ -318,13 +318,17 @@ class Faults:
                 os.unlink(path)
 
     def server_skew(self, site, by, seconds):
+        def turn(to):
+            went_back = site.clock[1] - to
+            site.clock[1] = to
+            self.stage.clock.tell()
+            # What was signed for its clock of before is good for so much longer, and in doubt for as long.
+            self.stage.patient_until = max(self.stage.patient_until, self.stage.now() + went_back)
         site.disturbed()
-        site.clock[1] = by
-        self.stage.clock.tell()
+        turn(by)
 
         def back():
-            site.clock[1] = 0.0
-            self.stage.clock.tell()
+            turn(0.0)
             site.calmed()
         return seconds, back
 

@@ -181,7 +181,7 @@ class Round:
         stage.log("quiet")
         stage.rest()
         stage.second_unstable = False
-        bound = 60 if not self.options.shipped else 700
+        bound = (60 if not self.options.shipped else 700) + max(0, stage.patient_until - stage.now())
         self.until(lambda: [site.name for site in stage.sites if site.path and not site.path.settled()], 30,
                    "harness", "a path")
         for method in ("Flush", "Reconcile"):

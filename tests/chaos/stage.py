@@ -142,6 +142,7 @@ class Stage:
         self.clock = Clock()
         self.now = self.clock.now
         self.lock = threading.RLock()
+        self.patient_until = 0.0
         self.up = threading.Event()
         self.stop = threading.Event()
         self.counts = collections.Counter()
