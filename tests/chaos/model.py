@@ -185,7 +185,7 @@ class Name:
                 after = Model.lengthened(apply(world, change, sent, until), -math.inf, lambda lease: grace_until)
                 moved.append(self._since(after, sent, events))
         if rcode in ("NOTAUTH", "NOTZONE"):
-            stay = self.worlds
+            stay = list(self.worlds)
         if self.foreign and rcode != "NOERROR":
             # Refused now or when the server is asked: nothing of it stays. A name that was published before stays its
             # owner's.

@@ -221,3 +221,11 @@ def test_taking_away_from_nobody_publishes_nothing():
     name.answer(Change("alice", release=True), "SERVFAIL", 2, 3)
     name.answer(Change("alice", deletes=(A,), lease=5, key_lease=9), "NOERROR", 3, 4)
     assert not name.published
+
+
+def test_a_zone_that_is_not_served_says_nothing_of_a_foreign_name():
+    name = name_with()
+    name.became_foreign()
+    before = set(name.worlds)
+    name.answer(claim(adds=(B,)), "NOTAUTH", 3, 4)
+    assert set(name.worlds) == before | {FREE}
