@@ -3,8 +3,10 @@
 # After an installation onto the running system: users, directories, and everybody who reads what was installed.
 # Nothing is enabled and nothing started.
 [ -z "${DESTDIR-}" ] || exit 0
-systemd-sysusers nsreg.conf 2>/dev/null || :
-systemd-tmpfiles --create nsreg.conf 2>/dev/null || :
+for program in nsregd nsregc; do
+        systemd-sysusers $program.conf 2>/dev/null || :
+        systemd-tmpfiles --create $program.conf 2>/dev/null || :
+done
 journalctl --update-catalog 2>/dev/null || :
 [ -d /run/systemd/system ] || exit 0
 systemctl daemon-reload || :

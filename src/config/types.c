@@ -76,7 +76,7 @@ static int parse_in_range(const struct config_key *key, const char *text, size_t
 static int parse_number(const struct config_key *key, const char *text, void *target,
                         char why[static CONFIG_WHY_MAX])
 {
-        uint64_t value;
+        uint64_t value = 0;
         int r;
 
         r = parse_in_range(key, text, strlen(text), 1, &value, why);
@@ -97,7 +97,7 @@ const struct config_type config_type_number = { "a number", parse_number, print_
 static int parse_port(const struct config_key *key, const char *text, void *target,
                       char why[static CONFIG_WHY_MAX])
 {
-        uint64_t value;
+        uint64_t value = 0;
         int r;
 
         r = parse_digits(text, strlen(text), &value);
@@ -121,7 +121,7 @@ static int parse_percent(const struct config_key *key, const char *text, void *t
                          char why[static CONFIG_WHY_MAX])
 {
         size_t length = strlen(text);
-        uint64_t value;
+        uint64_t value = 0;
         int r;
 
         if (text[length - 1] == '%')
@@ -147,7 +147,7 @@ static int parse_size(const struct config_key *key, const char *text, void *targ
                       char why[static CONFIG_WHY_MAX])
 {
         size_t length = strlen(text);
-        uint64_t unit = 1, value;
+        uint64_t unit = 1, value = 0;
         int r;
 
         switch (text[length - 1]) {
@@ -209,7 +209,7 @@ const struct config_type config_type_time_span = { "a time span such as 10s or 1
 static int parse_seconds(const struct config_key *key, const char *text, void *target,
                          char why[static CONFIG_WHY_MAX])
 {
-        usec_t value;
+        usec_t value = 0;
         int r;
 
         r = parse_span_in_range(text, key->minimum * USEC_PER_SEC, key->maximum * USEC_PER_SEC, &value, why);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "nsregc/resolve-answer.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 
 #include "dns/edns.h"
@@ -91,6 +92,17 @@ static bool is_for_registrar(const struct resolve_question *question)
                memcmp(question->name->wire, label, sizeof(label) - 1) == 0;
 }
 
+/* For people: what is longer is cut. */
+__attribute__((format(printf, 2, 3))) static void say(char why[static RESOLVE_WHY_MAX], const char *format,
+                                                      ...)
+{
+        va_list arguments;
+
+        va_start(arguments, format);
+        (void) vsnprintf(why, RESOLVE_WHY_MAX, format, arguments);
+        va_end(arguments);
+}
+
 void resolve_why_rcode(const struct resolve_question *question, const struct dns_message *message,
                        char why[static RESOLVE_WHY_MAX])
 {
@@ -104,13 +116,12 @@ void resolve_why_rcode(const struct resolve_question *question, const struct dns
         }
         ede_text(message, words);
         if (rcode == DNS_RCODE_REFUSED)
-                (void) snprintf(why, RESOLVE_WHY_MAX, "%s refuses questions from this network (%s to %s%s)%s",
-                                server_text(question, server), name, question_text(question, asked), words,
-                                is_for_registrar(question) ? "; the registrar's query-nets may be too narrow"
-                                                           : "");
+                say(why, "%s refuses questions from this network (%s to %s%s)%s",
+                    server_text(question, server), name, question_text(question, asked), words,
+                    is_for_registrar(question) ? "; the registrar's query-nets may be too narrow" : "");
         else
-                (void) snprintf(why, RESOLVE_WHY_MAX, "%s cannot answer (%s to %s%s)",
-                                server_text(question, server), name, question_text(question, asked), words);
+                say(why, "%s cannot answer (%s to %s%s)", server_text(question, server), name,
+                    question_text(question, asked), words);
 }
 
 void resolve_why_error(const struct resolve_question *question, int error, char why[static RESOLVE_WHY_MAX])
@@ -122,8 +133,7 @@ void resolve_why_error(const struct resolve_question *question, int error, char 
                            : error == -EBADMSG ? "the answer makes no sense"
                                                : strerror(-error);
 
-        (void) snprintf(why, RESOLVE_WHY_MAX, "%s: %s (to %s)", server_text(question, server), text,
-                        question_text(question, asked));
+        say(why, "%s: %s (to %s)", server_text(question, server), text, question_text(question, asked));
 }
 
 void resolve_why_text(const struct resolve_question *question, const char *text,
@@ -131,6 +141,6 @@ void resolve_why_text(const struct resolve_question *question, const char *text,
 {
         char asked[QUESTION_MAX], words[WORDS_MAX];
 
-        (void) snprintf(why, RESOLVE_WHY_MAX, "%s: %s (to %s)", question->server,
-                        escape_string(words, sizeof(words), text), question_text(question, asked));
+        say(why, "%s: %s (to %s)", question->server, escape_string(words, sizeof(words), text),
+            question_text(question, asked));
 }

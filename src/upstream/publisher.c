@@ -411,13 +411,14 @@ int upstream_open(struct publisher *publisher, const struct upstream_config *con
 {
         struct plan_options options = upstream_plan_options(config);
         struct upstream *upstream = calloc(1, sizeof(*upstream));
-        uint64_t seed = 1;
+        uint64_t seed;
         int r = -ENOMEM;
 
         if (!upstream)
                 return -ENOMEM;
         /* Early at boot there may be no randomness yet: only jitter is made of it. */
-        (void) getrandom(&seed, sizeof(seed), GRND_NONBLOCK);
+        if (getrandom(&seed, sizeof(seed), GRND_NONBLOCK) != sizeof(seed))
+                seed = 1;
         upstream->publisher = publisher;
         upstream->state = UPSTREAM_JOINING;
         upstream->type = config->type == UPSTREAM_UNBOUND ? &unbound_driver : &nsupdate_driver;

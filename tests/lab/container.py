@@ -125,8 +125,9 @@ class Container:
                            stdin=source.stdout, check=True)
         assert source.returncode == 0
         # As a package would; at a boot it is done only where something seems to have been updated.
-        subprocess.run(["systemd-sysusers", f"--root={self.root}", "nsreg.conf"], check=True, capture_output=True)
-        subprocess.run(["systemd-tmpfiles", f"--root={self.root}", "--create", "nsreg.conf"], check=True)
+        for tool, *options in ("systemd-sysusers",), ("systemd-tmpfiles", "--create"):
+            subprocess.run([tool, f"--root={self.root}", *options, "nsregd.conf", "nsregc.conf"], check=True,
+                           capture_output=True)
         return self
 
     # -- its life

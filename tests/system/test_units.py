@@ -90,7 +90,7 @@ def test_preset(container):
     container.systemctl("preset", *UNITS[:1], *SERVICES)
     state = {unit: container.run("systemctl", "is-enabled", unit, check=False).stdout.strip()
              for unit in ("nsregd.socket", *SERVICES)}
-    assert state == {"nsregd.socket": "disabled", "nsregd.service": "disabled", "nsregc.service": "enabled"}
+    assert state == {"nsregd.socket": "disabled", "nsregd.service": "disabled", "nsregc.service": "disabled"}
 
 
 def test_first_connection_starts_the_registrar(container):
@@ -268,7 +268,7 @@ def test_the_check_without_the_services_user(container):
     for path in ("/etc/passwd", "/etc/group"):
         container.write(path, "".join(line for line in container.read(path).splitlines(True)
                                       if not line.startswith("nsregd:")))
-    container.write("/usr/lib/sysusers.d/nsreg.conf", "")
+    container.write("/usr/lib/sysusers.d/nsregd.conf", "")
     container.boot()
     done = container.run("nsregd", "--check-config")
     assert "no user nsregd" in done.stderr and len(done.stderr.splitlines()) == 1
