@@ -18,7 +18,17 @@ def pytest_runtest_setup(item):
 @pytest.fixture
 def container(request):
     """With nsreg installed; not booted yet, so that a test can put its files there first."""
-    box = Container().install()
+    yield from _container(request, lambda: Container().install())
+
+
+@pytest.fixture
+def container_of_its_own(request):
+    """As the machine is, without nsreg."""
+    yield from _container(request, Container)
+
+
+def _container(request, make):
+    box = make()
     yield box
     report = getattr(request.node, "report_call", None)
     if report is None or report.failed:
