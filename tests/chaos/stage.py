@@ -287,8 +287,10 @@ class Stage:
         with self.lock:
             for machine in self.machines:
                 state = machine.state
+                # Of a zone that is configured no more nothing is left to be known by.
+                away = machine.zone == SECOND and not self.switches["second"]
                 known = {"AAAA" if ":" in address else "A" for address in state.must_show(now + 5)
-                         if state.published and not state.busy}
+                         if state.published and not state.busy and not away}
                 theirs = {record for record in records
                           if record[0] == machine.full and record[1] in {"A", "AAAA"} - known}
                 if theirs and not machine.foreign:
