@@ -36,6 +36,11 @@ static enum reach address_reach(const struct address *address)
         return REACH_GLOBAL;
 }
 
+bool address_is_global(const struct address *address)
+{
+        return address_reach(address) == REACH_GLOBAL;
+}
+
 unsigned address_rank(const struct address *address, bool default_route, bool stable)
 {
         /* 0 is for what somebody named. */

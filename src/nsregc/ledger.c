@@ -32,22 +32,33 @@ static int kind_parse(const char *text, enum server_kind *ret)
 }
 
 static struct ledger_entry *entry_find(const struct ledger *ledger, const struct dns_name *zone,
-                                       const struct dns_name *name)
+                                       const struct dns_name *name, const char *place)
 {
         for (size_t i = 0; i < ledger->n_entries; i++)
                 if (dns_name_equal(&ledger->entries[i].zone, zone) &&
-                    dns_name_equal(&ledger->entries[i].name, name))
+                    dns_name_equal(&ledger->entries[i].name, name) &&
+                    place_same(ledger->entries[i].place, place))
                         return &ledger->entries[i];
         return NULL;
 }
 
+/* The others keep their order: the first one is the oldest. */
+static void entry_remove(struct ledger *ledger, struct ledger_entry *entry)
+{
+        size_t i = (size_t) (entry - ledger->entries);
+
+        address_set_clear(&entry->addresses);
+        ledger->n_entries--;
+        memmove(entry, entry + 1, (ledger->n_entries - i) * sizeof(*entry));
+}
+
 static int entry_put(struct ledger *ledger, const struct ledger_entry *like)
 {
-        struct ledger_entry *entry = entry_find(ledger, &like->zone, &like->name);
+        struct ledger_entry *entry = entry_find(ledger, &like->zone, &like->name, like->place);
 
         if (!entry) {
                 if (ledger->n_entries >= ENTRIES_MAX)
-                        return -E2BIG;
+                        entry_remove(ledger, ledger->entries);
                 entry = reallocarray(ledger->entries, ledger->n_entries + 1, sizeof(*entry));
                 if (!entry)
                         return -ENOMEM;
@@ -57,6 +68,8 @@ static int entry_put(struct ledger *ledger, const struct ledger_entry *like)
                 ledger->n_entries++;
         }
         entry->kind = like->kind;
+        if (like->place[0])
+                strcpy(entry->place, like->place);
         return address_set_copy(&like->addresses, &entry->addresses);
 }
 
@@ -73,12 +86,14 @@ static int line_read(struct ledger *ledger, char *line)
             kind_parse(kind, &entry.kind) < 0)
                 return 0;
         while (r >= 0 && (word = strtok_r(NULL, " ", &saved)))
-                if (address_parse(word, &address) >= 0)
+                if (word[0] == '@' && strlen(word) <= PLACE_MAX)
+                        strcpy(entry.place, word + 1);
+                else if (address_parse(word, &address) >= 0)
                         r = address_set_add(&entry.addresses, &address, USEC_INFINITY);
         if (r >= 0)
                 r = entry_put(ledger, &entry);
         address_set_clear(&entry.addresses);
-        return r == -E2BIG ? 0 : r;
+        return r;
 }
 
 static int ledger_write(struct ledger *ledger)
@@ -100,6 +115,8 @@ static int ledger_write(struct ledger *ledger)
 
                 fprintf(out, "%s %s %s", dns_name_format(&entry->zone, zone),
                         dns_name_format(&entry->name, name), kind_names[entry->kind]);
+                if (entry->place[0])
+                        fprintf(out, " @%s", entry->place);
                 for (size_t j = 0; j < entry->addresses.n_items; j++)
                         fprintf(out, " %s", address_format(&entry->addresses.items[j].address, address));
                 fputc('\n', out);
@@ -162,9 +179,24 @@ const struct ledger_entry *ledger_get(const struct ledger *ledger, size_t index)
 }
 
 const struct ledger_entry *ledger_find(const struct ledger *ledger, const struct dns_name *zone,
-                                       const struct dns_name *name)
+                                       const struct dns_name *name, const char *place)
 {
-        return entry_find(ledger, zone, name);
+        return entry_find(ledger, zone, name, place);
+}
+
+void ledger_set_elsewhere(struct ledger *ledger, const struct dns_name *zone, const struct dns_name *name,
+                          const char *place)
+{
+        struct ledger_entry *entry = entry_find(ledger, zone, name, place);
+
+        if (entry)
+                entry->elsewhere = true;
+}
+
+void ledger_look_again(struct ledger *ledger)
+{
+        for (size_t i = 0; i < ledger->n_entries; i++)
+                ledger->entries[i].elsewhere = false;
 }
 
 bool ledger_is_dirty(const struct ledger *ledger)
@@ -178,25 +210,27 @@ int ledger_flush(struct ledger *ledger)
 }
 
 int ledger_set(struct ledger *ledger, const struct dns_name *zone, const struct dns_name *name,
-               enum server_kind kind, const struct address_set *addresses)
+               const char *place, enum server_kind kind, const struct address_set *addresses)
 {
-        const struct ledger_entry *known = entry_find(ledger, zone, name);
+        const struct ledger_entry *known = entry_find(ledger, zone, name, place);
         struct ledger_entry entry = { .zone = *zone, .name = *name, .kind = kind, .addresses = *addresses };
         int r;
 
-        if (known && known->kind == kind && address_set_equal(&known->addresses, addresses))
+        strcpy(entry.place, place);
+        if (known && known->kind == kind && address_set_equal(&known->addresses, addresses) &&
+            (!place[0] || streq(known->place, place)))
                 return ledger_flush(ledger);
         r = entry_put(ledger, &entry);
         return r < 0 ? r : ledger_write(ledger);
 }
 
-int ledger_remove(struct ledger *ledger, const struct dns_name *zone, const struct dns_name *name)
+int ledger_remove(struct ledger *ledger, const struct dns_name *zone, const struct dns_name *name,
+                  const char *place)
 {
-        struct ledger_entry *entry = entry_find(ledger, zone, name);
+        struct ledger_entry *entry = entry_find(ledger, zone, name, place);
 
         if (!entry)
                 return ledger_flush(ledger);
-        address_set_clear(&entry->addresses);
-        *entry = ledger->entries[--ledger->n_entries];
+        entry_remove(ledger, entry);
         return ledger_write(ledger);
 }

@@ -41,8 +41,9 @@ struct manager {
         bool stopping;
         bool released; /* on request */
         bool network_changed;
-        bool woken; /* from sleep, and nobody knows it yet */
-        bool anew;  /* as a person wishes */
+        bool woken;      /* from sleep, and nobody knows it yet */
+        bool anew;       /* as a person wishes */
+        bool look_again; /* at which registrations there should be */
         sd_event_source *coalesce, *start, *stop, *tidy;
 };
 

@@ -6,7 +6,11 @@
 
 static void on_registration(void *userdata, struct registration *registration)
 {
-        manager_tidy_later(userdata);
+        struct manager *manager = userdata;
+
+        /* What the ledger has may be of another registration now, or of none. */
+        manager->look_again = true;
+        manager_tidy_later(manager);
 }
 
 /* By the name that is wanted, or by that which it has. */
@@ -24,8 +28,9 @@ static struct registration *find(const struct manager *manager, const struct dns
         return NULL;
 }
 
+/* "left": by a predecessor, there; NULL: it is what we want ourselves. */
 static struct registration *add(struct manager *manager, const struct dns_name *zone,
-                                const struct dns_name *name)
+                                const struct dns_name *name, const struct ledger_entry *left)
 {
         struct registration_options options = {
                 .event = manager->event,
@@ -36,6 +41,8 @@ static struct registration *add(struct manager *manager, const struct dns_name *
                 .zone = *zone,
                 .name = *name,
                 .suffix = manager->config->name_on_conflict == NAME_ON_CONFLICT_SUFFIX,
+                .left = left,
+                .place = left ? left->place : NULL,
                 .key_ttl_sec = manager->config->key_ttl_sec,
                 .addr_ttl_sec = manager->config->addr_ttl_sec,
                 .timeout_usec = manager->config->dns_timeout_usec,
@@ -77,7 +84,7 @@ static void wanted_add(struct manager *manager)
                 if (!name_of(manager, &zones->items[i], &name))
                         continue;
                 registration = find(manager, &zones->items[i], &name, true)
-                                       ?: add(manager, &zones->items[i], &name);
+                                       ?: add(manager, &zones->items[i], &name, NULL);
                 if (!registration)
                         continue;
                 registration_set_goal(registration, manager_goal(manager));
@@ -88,19 +95,34 @@ static void wanted_add(struct manager *manager)
         }
 }
 
-/* What a predecessor left. A suffix that is only remembered is nobody's business until its zone is back. */
+/* Of the same zone's name there may be other registrars elsewhere, and what was left there waits. */
+static bool is_elsewhere(const struct registration *registration, const struct ledger_entry *entry)
+{
+        struct registration_info info;
+
+        registration_get_info(registration, &info);
+        return !info.place[0] || !place_same(info.place, entry->place);
+}
+
+/* What a predecessor left. A suffix that is only remembered is nobody's business until its zone is back; one
+ * that is not needed any more is given up. */
 static void left_add(struct manager *manager, const struct ledger_entry *entry)
 {
         bool suffix = manager->config->name_on_conflict == NAME_ON_CONFLICT_SUFFIX;
+        const struct registration *wanted = NULL;
         struct dns_name plain;
 
-        if (find(manager, &entry->zone, &entry->name, false))
+        if (entry->elsewhere || find(manager, &entry->zone, &entry->name, false))
                 return;
-        if (!suffix || !name_of(manager, &entry->zone, &plain) ||
-            name_choice_number(&plain, &entry->name) < 2 || find(manager, &entry->zone, &plain, true))
-                (void) add(manager, &entry->zone, &entry->name);
+        if (name_of(manager, &entry->zone, &plain))
+                wanted = find(manager, &entry->zone, &plain, true);
+        /* The plain name beside one with a suffix: it is being asked for. */
+        if (wanted && (is_elsewhere(wanted, entry) || dns_name_equal(&plain, &entry->name)))
+                return;
+        if (wanted || !suffix || !manager->label[0] || name_choice_number(&plain, &entry->name) < 2)
+                (void) add(manager, &entry->zone, &entry->name, entry);
         else if (entry->addresses.n_items > 0 || manager->mode == MANAGER_RELEASE)
-                (void) add(manager, &entry->zone, &plain);
+                (void) add(manager, &entry->zone, &plain, entry);
 }
 
 /* Our own name in a zone that was not found yet: it may be in a moment. */

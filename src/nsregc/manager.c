@@ -57,6 +57,11 @@ static int on_tidy(sd_event_source *source, void *userdata)
                 (void) sd_event_exit(manager->event, 0);
                 return 0;
         }
+        /* Changes of the network are waited for. */
+        if (manager->look_again && !manager->coalesce) {
+                manager->look_again = false;
+                manager_reconcile(manager);
+        }
         manager_check_command(manager);
         ledger_keeper_look(manager->ledger_keeper);
         for (size_t i = 0; manager->mode == MANAGER_DAEMON && i < manager->n_registrations;) {
@@ -111,8 +116,10 @@ static int on_coalesce(sd_event_source *source, uint64_t usec, void *userdata)
         manager->coalesce = sd_event_source_disable_unref(manager->coalesce);
         if (manager->stopping || !manager->started || !manager->addresses_known)
                 return 0;
-        if (manager->network_changed)
+        if (manager->network_changed) {
                 resolver_forget(manager->resolver);
+                ledger_look_again(manager->ledger);
+        }
         for (size_t i = 0; i < manager->n_registrations; i++) {
                 struct registration_info info;
 

@@ -90,7 +90,7 @@ void name_choice_allow(struct name_choice *choice, bool suffix, const struct dns
 }
 
 const struct ledger_entry *name_choice_recall(struct name_choice *choice, const struct ledger *ledger,
-                                              const struct dns_name *zone)
+                                              const struct dns_name *zone, const char *place)
 {
         unsigned last = choice->suffix ? NAME_CHOICE_MAX : 1;
 
@@ -100,7 +100,7 @@ const struct ledger_entry *name_choice_recall(struct name_choice *choice, const 
 
                 if (name_choice_make(&choice->plain, number, &name) < 0)
                         continue;
-                entry = ledger_find(ledger, zone, &name);
+                entry = ledger_find(ledger, zone, &name, place);
                 if (!entry)
                         continue;
                 choice->number = number;

@@ -38,6 +38,6 @@ bool name_choice_refused(struct name_choice *choice, char reason[static NAME_CHO
 void name_choice_granted(struct name_choice *choice);
 /* Of the configuration; "name" is the present one, which becomes the plain one where there are no others. */
 void name_choice_allow(struct name_choice *choice, bool suffix, const struct dns_name *name);
-/* Begins with what a predecessor had, if it had any; returns that. */
+/* Begins with what was had at this place (empty: any), if there was anything; returns that. */
 const struct ledger_entry *name_choice_recall(struct name_choice *choice, const struct ledger *ledger,
-                                              const struct dns_name *zone);
+                                              const struct dns_name *zone, const char *place);

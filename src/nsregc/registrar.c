@@ -35,6 +35,7 @@ struct registrar {
         struct dns_client *client;
         const struct endpoint *endpoint; /* of the client */
         char server[SERVER_TEXT_MAX];
+        char place[PLACE_MAX];
         char why[REGISTRAR_WHY_MAX]; /* of the pass */
 };
 
@@ -50,6 +51,22 @@ static const char *endpoint_text(const struct endpoint *endpoint, char text[stat
 {
         (void) snprintf(text, SERVER_TEXT_MAX, "%s@%u", endpoint->host, (unsigned) endpoint->port);
         return text;
+}
+
+/* Whichever of its targets is at hand, it is named by the same one. */
+static void place_note(struct registrar *registrar)
+{
+        const struct service *service = &registrar->targets.service;
+        char first[SERVER_TEXT_MAX] = "", text[SERVER_TEXT_MAX];
+        struct address address;
+
+        for (size_t i = 0; i < service->n_endpoints; i++) {
+                endpoint_text(&service->endpoints[i], text);
+                if (i == 0 || strcmp(text, first) < 0)
+                        strcpy(first, text);
+        }
+        place_make(registrar->place, first,
+                   address_parse(registrar->endpoint->host, &address) >= 0 ? &address : NULL);
 }
 
 static const char *connect_strerror(int error)
@@ -101,6 +118,7 @@ static void on_done(void *userdata, struct dns_client *client, const struct endp
         registrar->client = client;
         registrar->endpoint = endpoint;
         endpoint_text(endpoint, registrar->server);
+        place_note(registrar);
         registrar->another = false;
         registrar->events->reached(registrar->userdata, another);
 }
@@ -265,6 +283,11 @@ void registrar_distrust(struct registrar *registrar)
 void registrar_hurry(struct registrar *registrar)
 {
         registrar->hurried = true;
+}
+
+const char *registrar_place(const struct registrar *registrar)
+{
+        return registrar->place;
 }
 
 const char *registrar_server(const struct registrar *registrar)

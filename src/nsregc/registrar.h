@@ -10,6 +10,7 @@
 
 #include "dns/name.h"
 #include "net/dns-client.h"
+#include "nsregc/place.h"
 #include "nsregc/resolve.h"
 #include "util/macro.h"
 #include "util/time.h"
@@ -53,5 +54,7 @@ void registrar_distrust(struct registrar *registrar);
 /* Short of time, from now on: the next target is begun sooner. */
 void registrar_hurry(struct registrar *registrar);
 
+/* Where the connection leads to, see place.h. */
+const char *registrar_place(const struct registrar *registrar);
 /* "192.0.2.1@8053" of the target at hand or of the last; empty: none yet. */
 const char *registrar_server(const struct registrar *registrar);

@@ -76,8 +76,7 @@ static void note_filtered(struct registration *registration)
         address_set_clear(&missing);
 }
 
-/* Changed meanwhile, or a server that learned of now to be rid of what a predecessor left. */
-static bool more_to_say(const struct registration *registration)
+bool registration_has_more_to_say(const struct registration *registration)
 {
         struct address_set target = { 0 };
         bool same;
@@ -133,12 +132,13 @@ static void set_granted(struct registration *registration, const struct update_a
                 registration_log_done(registration, NSREGC_EVENT_REGISTERED, "Registered",
                                       &registration->held);
         log_shortcoming(registration);
-        if (more_to_say(registration)) {
+        if (registration_has_more_to_say(registration)) {
                 registration_run(registration);
                 return;
         }
         registration_come_to_rest(registration);
         registration_timer_start(registration, next_refresh(registration, answer));
+        registration_trial_look(registration);
         registration_tell(registration);
 }
 
@@ -180,7 +180,7 @@ static bool try_another_name(struct registration *registration, const struct upd
                 return false;
         address_set_clear(&registration->held);
         registration->replaced = false;
-        (void) ledger_remove(options->ledger, &options->zone, &before);
+        (void) ledger_remove(options->ledger, &options->zone, &before, registration->place);
         if (again)
                 registration_run(registration);
         return again;

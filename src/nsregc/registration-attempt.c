@@ -80,10 +80,10 @@ void registration_note(struct registration *registration)
         /* The next start comes back to the same suffix. */
         if (registration->held.n_items == 0 && registration->goal != GOAL_REGISTER &&
             (registration->goal == GOAL_RELEASE || !registration->choice.known_suffix))
-                r = ledger_remove(options->ledger, &options->zone, &options->name);
+                r = ledger_remove(options->ledger, &options->zone, &options->name, registration->place);
         else
-                r = ledger_set(options->ledger, &options->zone, &options->name, registration->kind,
-                               &registration->held);
+                r = ledger_set(options->ledger, &options->zone, &options->name, registration->place,
+                               registration->kind, &registration->held);
         if (r < 0)
                 log_warning("What is registered cannot be noted for the next start: %s", strerror(-r));
 }

@@ -6,15 +6,26 @@
 #include <systemd/sd-id128.h>
 
 #include "nsregc/name-choice.h"
+#include "nsregc/place.h"
 #include "nsregc/registrar.h"
 #include "nsregc/registration.h"
 #include "nsregc/report.h"
 #include "nsregc/update-pass.h"
 #include "nsregc/update.h"
 
+/* Whether the plain name is free by now, while one with a suffix is registered. */
+struct trial {
+        bool due;               /* once there is a connection, and all is said over it */
+        bool under_way;         /* it is the trial's end that registration->request waits for */
+        unsigned times;         /* that it was not, in a row */
+        sd_event_source *timer; /* BOOTTIME */
+};
+
 struct registration {
         struct registration_options options; /* with the name of the choice */
         struct name_choice choice;
+        char place[PLACE_MAX]; /* of "held" and the choice; empty: not known yet */
+        struct trial trial;
         enum registration_goal goal;
         enum registration_state state;
         bool begun; /* addresses were given once */
@@ -39,6 +50,7 @@ struct registration {
         struct address_set filtered; /* no use to send these, while others have no room */
         size_t room_rrs;             /* that it takes in one update */
         bool released;
+        bool elsewhere; /* what a predecessor left is at another place */
 
         struct registrar *registrar;
         struct dns_request *request;
@@ -71,6 +83,8 @@ enum registration_action registration_next_action(const struct registration *reg
 bool registration_has_target(struct registration *registration);
 /* What it takes of "wanted". 0 or -ENOMEM. */
 int registration_target(const struct registration *registration, struct address_set *ret);
+/* An update over the connection that is there: "update" but for its keys and times. 0 or -errno. */
+int registration_request(struct registration *registration, struct update *update, dns_client_done done);
 /* Says it, or as much of it as one update holds, over the connection that is there. 0 or -errno. */
 int registration_send(struct registration *registration, enum registration_action action);
 
@@ -79,12 +93,34 @@ int registration_send(struct registration *registration, enum registration_actio
 /* The one place where things begin. While something is under way its end comes here again. */
 void registration_run(struct registration *registration);
 
+/* Who is asked may be another kind of server, and knows nothing of us. */
+void registration_forget_server(struct registration *registration);
+
 /* ------ registration-answer.c ------ */
 
 /* The end of registration->request. */
 void registration_on_answer(void *userdata, int error, const uint8_t *reply, size_t size);
 /* Whether it arrived nobody knows: all that was sent may be there. */
 void registration_note_uncertain(struct registration *registration);
+
+/* Changed meanwhile, or a server that learned of now to be rid of what a predecessor left. */
+bool registration_has_more_to_say(const struct registration *registration);
+
+/* ------ registration-place.c ------ */
+
+/* Begins with what was registered at this place. 0 or -ENOMEM. */
+int registration_recall(struct registration *registration);
+/* There is a connection: what is held and how the name was chosen is of the place that it leads to. */
+void registration_enter(struct registration *registration);
+
+/* ------ registration-trial.c ------ */
+
+/* Everything is said, and stands: asks for the plain name if it is time, else sees to it that it will be. */
+void registration_trial_look(struct registration *registration);
+/* Something changed that may have made it free. */
+void registration_trial_renew(struct registration *registration);
+/* The answer is not waited for any more. */
+void registration_trial_end(struct registration *registration);
 
 /* ------ registration-attempt.c: what is told, what is noted, and the ends of an attempt ------ */
 

@@ -100,7 +100,7 @@ static int note_before_sending(struct registration *registration)
                 r = address_set_merge(&all, &registration->sent);
         if (r >= 0)
                 r = ledger_set(registration->options.ledger, &registration->options.zone,
-                               &registration->options.name, registration->kind, &all);
+                               &registration->options.name, registration->place, registration->kind, &all);
         address_set_clear(&all);
         if (r < 0 && r != -ENOMEM) {
                 log_warning("What is registered cannot be noted for the next start: %s", strerror(-r));
@@ -136,7 +136,7 @@ static int message_prepare(struct registration *registration, enum registration_
         return action == ACTION_SET ? note_before_sending(registration) : 0;
 }
 
-int registration_send(struct registration *registration, enum registration_action action)
+int registration_request(struct registration *registration, struct update *update, dns_client_done done)
 {
         struct registration_options *options = &registration->options;
         struct dns_client *client = registrar_client(registration->registrar);
@@ -144,30 +144,32 @@ int registration_send(struct registration *registration, enum registration_actio
                                                : options->timeout_usec;
         uint8_t message[UPDATE_SIZE_MAX];
         ssize_t size;
-        int r;
 
-        r = message_prepare(registration, action);
-        if (r < 0)
-                return r;
-
-        struct update update = {
-                .kind = registration->sent_kind,
-                .id = dns_client_id(client),
-                .zone = &options->zone,
-                .name = &options->name,
-                .pair = options->pair,
-                .key_ttl_sec = options->key_ttl_sec,
-                .addr_ttl_sec = options->addr_ttl_sec,
-                .addresses = &registration->sent,
-                .removals = &registration->gone,
-                .by_rrset = registration->sent_by_rrset,
-                .now_boottime_usec = now_usec(CLOCK_BOOTTIME),
-                .now_sec = now_usec(CLOCK_REALTIME) / USEC_PER_SEC,
-        };
-        size = update_build(&update, message);
+        update->id = dns_client_id(client);
+        update->zone = &options->zone;
+        update->pair = options->pair;
+        update->key_ttl_sec = options->key_ttl_sec;
+        update->addr_ttl_sec = options->addr_ttl_sec;
+        update->addresses = &registration->sent;
+        update->removals = &registration->gone;
+        update->by_rrset = registration->sent_by_rrset;
+        update->now_boottime_usec = now_usec(CLOCK_BOOTTIME);
+        update->now_sec = now_usec(CLOCK_REALTIME) / USEC_PER_SEC;
+        size = update_build(update, message);
         if (size < 0)
                 return (int) size;
         registration->hurry = sd_event_source_disable_unref(registration->hurry);
-        return dns_client_request(client, message, (size_t) size, timeout, registration_on_answer,
-                                  registration, &registration->request);
+        return dns_client_request(client, message, (size_t) size, timeout, done, registration,
+                                  &registration->request);
+}
+
+int registration_send(struct registration *registration, enum registration_action action)
+{
+        struct update update = { .name = &registration->options.name };
+        int r = message_prepare(registration, action);
+
+        if (r < 0)
+                return r;
+        update.kind = registration->sent_kind;
+        return registration_request(registration, &update, registration_on_answer);
 }

@@ -26,26 +26,31 @@ const char *registration_state_to_string(enum registration_state state)
 static void request_cancel(struct registration *registration)
 {
         registration_pass_drop(registration);
-        if (registration->request)
+        if (registration->request && !registration->trial.under_way)
                 registration_note_uncertain(registration);
         registration->request = dns_request_cancel(registration->request);
+        registration_trial_end(registration);
         registration->doubt = sd_event_source_disable_unref(registration->doubt);
+}
+
+void registration_forget_server(struct registration *registration)
+{
+        registration->kind = SERVER_UNKNOWN;
+        registration->no_rrset = false;
+        /* What another machine with our key has there is not ours to delete. */
+        registration->replaced = registration->twins > 0;
+        registration->limit = 0;
+        address_set_clear(&registration->filtered);
+        registration->room_rrs = UPDATE_ROOM_RRS;
 }
 
 static void on_reached(void *userdata, bool another)
 {
         struct registration *registration = userdata;
 
-        /* Another server may be another kind of server, and knows nothing of us. */
-        if (another) {
-                registration->kind = SERVER_UNKNOWN;
-                registration->no_rrset = false;
-                /* What another machine with our key has there is not ours to delete. */
-                registration->replaced = registration->twins > 0;
-                registration->limit = 0;
-                address_set_clear(&registration->filtered);
-                registration->room_rrs = UPDATE_ROOM_RRS;
-        }
+        if (another)
+                registration_forget_server(registration);
+        registration_enter(registration);
         registration_run(registration);
 }
 
@@ -84,7 +89,8 @@ static void conclude(struct registration *registration)
                 return;
         }
         registrar_distrust(registration->registrar);
-        registration_note(registration);
+        if (!registration->elsewhere)
+                registration_note(registration);
         registration_set_state(registration, REGISTRATION_RELEASED);
 }
 
@@ -190,6 +196,7 @@ void registration_kick(struct registration *registration, bool woken)
         if (!registration->begun || registration->state == REGISTRATION_RELEASED)
                 return;
         registration->failures = registration->refusals = 0;
+        registration_trial_renew(registration);
         /* A request may be lost with the network that it was sent by, or only take its time. And somebody is
          * found at last, however often the network changes meanwhile. */
         if (registration->request)
@@ -208,6 +215,8 @@ void registration_set_goal(struct registration *registration, enum registration_
         if (registration->goal == goal)
                 return;
         registration->goal = goal;
+        if (goal == GOAL_REGISTER)
+                registration->options.left = registration->elsewhere = false;
         registration_pass_drop(registration);
         registration->begun = true;
         registration->released = false;
@@ -277,7 +286,6 @@ void registration_hurry(struct registration *registration)
 int registration_new(const struct registration_options *options, struct registration **ret)
 {
         _cleanup_(registration_freep) struct registration *registration = calloc(1, sizeof(*registration));
-        const struct ledger_entry *entry;
         int r;
 
         if (!registration)
@@ -290,16 +298,12 @@ int registration_new(const struct registration_options *options, struct registra
         if (r < 0)
                 return r;
         registration->choice = (struct name_choice){ options->name, options->suffix, .number = 1 };
-        entry = name_choice_recall(&registration->choice, options->ledger, &options->zone);
-        if (entry) {
-                r = address_set_copy(&entry->addresses, &registration->held);
-                if (r < 0)
-                        return r;
-                registration->options.name = entry->name;
-                registration->kind = entry->kind;
-                registration->lease_end_usec = usec_add(now_usec(CLOCK_BOOTTIME),
-                                                        options->addr_ttl_sec * USEC_PER_SEC);
-        }
+        if (options->left)
+                strcpy(registration->place, options->place);
+        registration->options.place = NULL;
+        r = registration_recall(registration);
+        if (r < 0)
+                return r;
         *ret = TAKE_PTR(registration);
         return 0;
 }
@@ -311,6 +315,7 @@ struct registration *registration_free(struct registration *registration)
         registration_timer_stop(registration);
         sd_event_source_disable_unref(registration->hurry);
         sd_event_source_disable_unref(registration->doubt);
+        sd_event_source_disable_unref(registration->trial.timer);
         registrar_free(registration->registrar);
         address_set_clear(&registration->wanted);
         address_set_clear(&registration->spare);
@@ -340,6 +345,7 @@ void registration_get_info(const struct registration *registration, struct regis
                 .settled = registration->attempts > 0 && !registration->request &&
                            !registrar_is_busy(registration->registrar),
         };
+        strcpy(ret->place, registration->place);
         (void) snprintf(ret->server, sizeof(ret->server), "%s", registrar_server(registration->registrar));
         strcpy(ret->reason, registration->reason);
 }

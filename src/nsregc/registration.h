@@ -41,6 +41,8 @@ struct registration_options {
         struct dns_name zone;
         struct dns_name name; /* in full */
         bool suffix;          /* name-2 to name-9 will do where another has the name */
+        bool left;            /* by a predecessor: of no interest anywhere but where it was registered */
+        const char *place;    /* then, see place.h; not kept */
         uint32_t key_ttl_sec;
         uint32_t addr_ttl_sec;
         usec_t timeout_usec; /* of one exchange */
@@ -52,6 +54,7 @@ struct registration_options {
 struct registration_info {
         struct dns_name zone, name; /* the name as it is registered, or asked for */
         struct dns_name plain;      /* the one that is wanted, without a suffix */
+        char place[PLACE_MAX];      /* of what is registered; empty: not known yet */
         enum registration_state state;
         enum registration_goal goal;
         char server[320];  /* "192.0.2.1@8053"; empty: none yet */

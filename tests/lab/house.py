@@ -2,6 +2,8 @@
 """Where nsregc lives in the tests: a network namespace whose addresses the test changes, with a registrar: named to
 it (House), or to be found in the DNS (Net)."""
 
+import os
+
 import dns.name
 import dns.reversename
 
@@ -112,7 +114,9 @@ class Lan:
         self.lab = lab
         self.network = network
         self.netns = lab.netns()
-        self.netns.ip("link", "add", "br0", "type", "bridge")
+        # Its own, or it changes with what is plugged in.
+        hardware = ":".join(f"{octet:02x}" for octet in (2, *os.urandom(5)))
+        self.netns.ip("link", "add", "br0", "address", hardware, "type", "bridge")
         self.netns.ip("link", "set", "br0", "up")
         self.netns.add_address("br0", f"{network}.1/24")
         self.nsregd = lab.nsregd(zones={zone: settings}, netns=self.netns, address=f"{network}.1")

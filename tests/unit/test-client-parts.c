@@ -247,6 +247,77 @@ static void test_hostname_why(void **state)
 
 /* ------ ledger ------ */
 
+static void test_places(void **state)
+{
+        static const char home[] = "192.168.1.1@8053/02:00:00:00:00:01",
+                          friends[] = "192.168.1.1@8053/02:00:00:00:00:02", unknown[] = "192.168.1.1@8053",
+                          moved[] = "192.168.7.1@8053/02:00:00:00:00:01";
+
+        assert_true(place_same(home, home));
+        assert_false(place_same(home, friends));
+        assert_true(place_same(home, unknown));
+        assert_true(place_same(home, moved));
+        assert_false(place_same(unknown, moved));
+        assert_true(place_same("", home));
+        assert_false(place_same("192.168.1.1@8053", "192.168.1.1@8054"));
+        assert_false(place_same("192.168.1.1@8053", "192.168.1.11@8053"));
+        /* One of the internet is the same from everywhere. */
+        assert_true(place_same("203.0.113.1@8053/02:00:00:00:00:01", "203.0.113.1@8053/02:00:00:00:00:02"));
+        assert_false(place_same("203.0.113.1@8053/02:00:00:00:00:01", "203.0.113.2@8053/02:00:00:00:00:02"));
+}
+
+/* home.arpa is everywhere. */
+static void test_ledger_of_places(void **state)
+{
+        static const char home[] = "192.168.1.1@8053/02:00:00:00:00:01", friends[] = "192.168.7.1@8053";
+        char directory[] = "/tmp/nsreg-ledger-XXXXXX", path[128];
+        struct dns_name zone, name, other;
+        struct address_set mine = { 0 }, theirs = { 0 };
+        struct address address;
+        struct ledger *ledger;
+
+        assert_non_null(mkdtemp(directory));
+        (void) snprintf(path, sizeof(path), "%s/registered", directory);
+        assert_int_equal(dns_name_parse("home.arpa", &zone), 0);
+        assert_int_equal(dns_name_parse("box.home.arpa", &name), 0);
+        assert_int_equal(address_parse("192.168.1.5", &address), 0);
+        assert_int_equal(address_set_add(&mine, &address, USEC_INFINITY), 0);
+        assert_int_equal(address_parse("192.168.7.5", &address), 0);
+        assert_int_equal(address_set_add(&theirs, &address, USEC_INFINITY), 0);
+
+        assert_int_equal(ledger_open(path, &ledger), 0);
+        assert_int_equal(ledger_set(ledger, &zone, &name, home, SERVER_MODERN, &mine), 0);
+        assert_int_equal(ledger_set(ledger, &zone, &name, friends, SERVER_ORIGINAL, &theirs), 0);
+        ledger_free(ledger);
+        assert_int_equal(ledger_open(path, &ledger), 0);
+        assert_int_equal(ledger_count(ledger), 2);
+        assert_true(address_set_equal(&ledger_find(ledger, &zone, &name, home)->addresses, &mine));
+        assert_true(address_set_equal(&ledger_find(ledger, &zone, &name, friends)->addresses, &theirs));
+        assert_int_equal(ledger_find(ledger, &zone, &name, friends)->kind, SERVER_ORIGINAL);
+        assert_null(ledger_find(ledger, &zone, &name, "192.168.9.1@8053"));
+        assert_non_null(ledger_find(ledger, &zone, &name, ""));
+        assert_int_equal(ledger_remove(ledger, &zone, &name, friends), 0);
+        assert_int_equal(ledger_count(ledger), 1);
+        assert_string_equal(ledger_get(ledger, 0)->place, home);
+
+        /* There is an end to it: the oldest are forgotten, never the newest. */
+        for (unsigned i = 0; i < 300; i++) {
+                char text[64];
+
+                (void) snprintf(text, sizeof(text), "box%u.home.arpa", i);
+                assert_int_equal(dns_name_parse(text, &other), 0);
+                assert_int_equal(ledger_set(ledger, &zone, &other, home, SERVER_MODERN, &mine), 0);
+        }
+        assert_true(ledger_count(ledger) < 300);
+        assert_null(ledger_find(ledger, &zone, &name, home));
+        assert_non_null(ledger_find(ledger, &zone, &other, home));
+        ledger_free(ledger);
+        address_set_clear(&mine);
+        address_set_clear(&theirs);
+        (void) unlink(path);
+        (void) rmdir(directory);
+}
+
 static void test_ledger_makes_up(void **state)
 {
         char directory[] = "/tmp/nsreg-ledger-XXXXXX", path[128];
@@ -261,13 +332,13 @@ static void test_ledger_makes_up(void **state)
         assert_int_equal(ledger_open(path, &ledger), 0);
         assert_false(ledger_is_dirty(ledger));
         assert_int_equal(rmdir(directory), 0);
-        assert_true(ledger_set(ledger, &zone, &name, SERVER_MODERN, &set) < 0);
+        assert_true(ledger_set(ledger, &zone, &name, "", SERVER_MODERN, &set) < 0);
         assert_true(ledger_is_dirty(ledger));
         /* The same again is no success yet. */
-        assert_true(ledger_set(ledger, &zone, &name, SERVER_MODERN, &set) < 0);
+        assert_true(ledger_set(ledger, &zone, &name, "", SERVER_MODERN, &set) < 0);
         assert_true(ledger_flush(ledger) < 0);
         assert_int_equal(mkdir(directory, 0700), 0);
-        assert_int_equal(ledger_set(ledger, &zone, &name, SERVER_MODERN, &set), 0);
+        assert_int_equal(ledger_set(ledger, &zone, &name, "", SERVER_MODERN, &set), 0);
         assert_false(ledger_is_dirty(ledger));
         ledger_free(ledger);
         assert_int_equal(ledger_open(path, &ledger), 0);
@@ -297,24 +368,24 @@ static void test_ledger(void **state)
         assert_int_equal(address_set_add(&set, &address, USEC_INFINITY), 0);
         assert_int_equal(address_parse("fd00::1", &address), 0);
         assert_int_equal(address_set_add(&set, &address, USEC_INFINITY), 0);
-        assert_int_equal(ledger_set(ledger, &zone, &name, SERVER_MODERN, &set), 0);
-        assert_int_equal(ledger_set(ledger, &other, &name, SERVER_ORIGINAL, &set), 0);
-        assert_int_equal(ledger_remove(ledger, &other, &name), 0);
-        assert_int_equal(ledger_remove(ledger, &other, &name), 0);
+        assert_int_equal(ledger_set(ledger, &zone, &name, "", SERVER_MODERN, &set), 0);
+        assert_int_equal(ledger_set(ledger, &other, &name, "", SERVER_ORIGINAL, &set), 0);
+        assert_int_equal(ledger_remove(ledger, &other, &name, ""), 0);
+        assert_int_equal(ledger_remove(ledger, &other, &name, ""), 0);
         ledger_free(ledger);
 
         assert_int_equal(ledger_open(path, &ledger), 0);
         assert_int_equal(ledger_count(ledger), 1);
-        entry = ledger_find(ledger, &zone, &name);
+        entry = ledger_find(ledger, &zone, &name, "");
         assert_non_null(entry);
         assert_int_equal(entry->kind, SERVER_MODERN);
         assert_true(address_set_equal(&entry->addresses, &set));
 
         /* What changes nothing is not written. */
         assert_int_equal(unlink(path), 0);
-        assert_int_equal(ledger_set(ledger, &zone, &name, SERVER_MODERN, &set), 0);
+        assert_int_equal(ledger_set(ledger, &zone, &name, "", SERVER_MODERN, &set), 0);
         assert_int_equal(access(path, F_OK), -1);
-        assert_int_equal(ledger_set(ledger, &zone, &name, SERVER_ORIGINAL, &set), 0);
+        assert_int_equal(ledger_set(ledger, &zone, &name, "", SERVER_ORIGINAL, &set), 0);
         assert_int_equal(file_read(path, 4096, &text, &size), 0);
         assert_string_equal(text, "d.example. box.d.example. original 10.0.0.1 fd00::1\n");
         free(text);
@@ -326,7 +397,7 @@ static void test_ledger(void **state)
         assert_int_equal(file_write_atomic(path, damaged, strlen(damaged), 0600), 0);
         assert_int_equal(ledger_open(path, &ledger), 0);
         assert_int_equal(ledger_count(ledger), 1);
-        assert_true(address_set_equal(&ledger_find(ledger, &other, &name)->addresses, &set));
+        assert_true(address_set_equal(&ledger_find(ledger, &other, &name, "")->addresses, &set));
         ledger_free(ledger);
         unlink(path);
         address_set_clear(&set);
@@ -341,6 +412,7 @@ int main(void)
                 cmocka_unit_test(test_srv_weight),  cmocka_unit_test(test_record_raw),
                 cmocka_unit_test(test_resolv_conf), cmocka_unit_test(test_networkd_state),
                 cmocka_unit_test(test_hostname),    cmocka_unit_test(test_hostname_why),
+                cmocka_unit_test(test_places),      cmocka_unit_test(test_ledger_of_places),
                 cmocka_unit_test(test_ledger),      cmocka_unit_test(test_ledger_makes_up),
         };
 

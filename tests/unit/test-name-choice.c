@@ -151,13 +151,15 @@ static void test_recall(void **state)
         char reason[NAME_CHOICE_REASON_MAX] = "taken";
 
         assert_int_equal(ledger_open(NULL, &ledger), 0);
-        assert_null(name_choice_recall(&choice, ledger, &zone));
-        assert_int_equal(ledger_set(ledger, &zone, &name, SERVER_MODERN, &none), 0);
+        assert_null(name_choice_recall(&choice, ledger, &zone, ""));
+        assert_int_equal(ledger_set(ledger, &zone, &name, "here", SERVER_MODERN, &none), 0);
         choice.suffix = false;
-        assert_null(name_choice_recall(&choice, ledger, &zone));
+        assert_null(name_choice_recall(&choice, ledger, &zone, ""));
         choice.suffix = true;
-        assert_ptr_equal(name_choice_recall(&choice, ledger, &zone), ledger_get(ledger, 0));
+        assert_ptr_equal(name_choice_recall(&choice, ledger, &zone, ""), ledger_get(ledger, 0));
         assert_int_equal(choice.number, 4);
+        assert_ptr_equal(name_choice_recall(&choice, ledger, &zone, "here"), ledger_get(ledger, 0));
+        assert_null(name_choice_recall(&choice, ledger, &zone, "there"));
         /* Lost meanwhile: the plain one is next. */
         assert_true(name_choice_refused(&choice, reason, &name));
         assert_name(&name, "box.d.example.");
