@@ -256,6 +256,8 @@ static int entries_collect(const struct address_table *table, const struct addre
         for (size_t i = 0; i < table->n_addresses && r >= 0; i++) {
                 const struct address_entry *entry = &table->addresses[i];
 
+                if (rules->links && !link_set_has(rules->links, entry->ifindex))
+                        continue;
                 if (wanted(table, rules, entry, now))
                         r = address_set_add_ranked(set, &entry->address, entry->valid_until_usec,
                                                    entry_rank(table, entry));
@@ -368,4 +370,22 @@ int address_table_networks(const struct address_table *table, const struct addre
         }
         *ret = networks;
         return 0;
+}
+
+struct link_set address_table_links(const struct address_table *table, const struct address_rules *rules,
+                                    const struct prefix *network, usec_t now)
+{
+        struct link_set links = { 0 };
+
+        for (size_t i = 0; i < table->n_addresses; i++) {
+                const struct address_entry *entry = &table->addresses[i];
+                struct prefix own;
+
+                if (!entry_usable(table, rules, entry, now))
+                        continue;
+                own = prefix_from_address(&entry->address, entry->prefix_length);
+                if (own.length == network->length && address_equal(&own.base, &network->base))
+                        link_set_add(&links, entry->ifindex);
+        }
+        return links;
 }

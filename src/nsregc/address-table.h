@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "nsregc/address-set.h"
+#include "nsregc/link-set.h"
 #include "nsregc/link-table.h"
 #include "registry/policy.h"
 #include "util/address.h"
@@ -38,6 +39,7 @@ struct address_rules {
         const struct address *extra;               /* always */
         size_t n_extra;
         bool ipv6_temporary;
+        const struct link_set *links; /* of these alone, and the extra ones; NULL: of all */
 };
 
 enum {
@@ -83,3 +85,6 @@ int address_table_left_out(const struct address_table *table, const struct addre
 /* The networks that usable addresses lie in (RFC 6763 section 11), each once. 0 or -ENOMEM. */
 int address_table_networks(const struct address_table *table, const struct address_rules *rules,
                            usec_t now_usec, struct prefix_list *ret);
+/* The links with usable addresses in this network. */
+struct link_set address_table_links(const struct address_table *table, const struct address_rules *rules,
+                                    const struct prefix *network, usec_t now_usec);

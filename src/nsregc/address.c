@@ -351,3 +351,25 @@ int address_monitor_left_out(struct address_monitor *monitor, struct left_out_li
 {
         return address_table_left_out(&monitor->table, &monitor->rules, now_usec(CLOCK_BOOTTIME), ret);
 }
+
+int address_monitor_get_of(struct address_monitor *monitor, const struct link_set *links,
+                           struct address_set *ret, struct address_set *ret_spare)
+{
+        struct address_rules rules = monitor->rules;
+        usec_t now = now_usec(CLOCK_BOOTTIME);
+        int r;
+
+        rules.links = links;
+        r = address_set_compute(&monitor->table, &rules, now, ret);
+        if (r < 0)
+                return r;
+        r = address_set_compute_spare(&monitor->table, &rules, now, ret_spare);
+        if (r < 0)
+                address_set_clear(ret);
+        return r;
+}
+
+struct link_set address_monitor_links(struct address_monitor *monitor, const struct prefix *network)
+{
+        return address_table_links(&monitor->table, &monitor->rules, network, now_usec(CLOCK_BOOTTIME));
+}

@@ -29,7 +29,11 @@ const struct address_set *address_monitor_get(struct address_monitor *monitor);
 /* For when that is empty: addresses of links that lead to where nobody looks for the machine. Likewise owned.
  */
 const struct address_set *address_monitor_spare(struct address_monitor *monitor);
+/* Both, of these links alone. To be cleared by the caller. 0 or -ENOMEM. */
+int address_monitor_get_of(struct address_monitor *monitor, const struct link_set *links,
+                           struct address_set *ret, struct address_set *ret_spare);
 /* As address_table_left_out(). */
 int address_monitor_left_out(struct address_monitor *monitor, struct left_out_list *ret);
 /* To be cleared by the caller. 0 or -ENOMEM. */
 int address_monitor_networks(struct address_monitor *monitor, struct prefix_list *ret);
+struct link_set address_monitor_links(struct address_monitor *monitor, const struct prefix *network);

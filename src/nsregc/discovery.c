@@ -18,6 +18,7 @@
 struct candidate {
         struct discovery *discovery;
         struct dns_name domain;
+        struct link_set links;
         bool may_be_zone;   /* a domain of a link, not a reverse name */
         bool quiet;         /* nobody wonders if it is not answered */
         bool wanted;        /* by the networks of now */
@@ -279,7 +280,8 @@ static struct candidate *candidate_find(struct discovery *discovery, const struc
 }
 
 /* Whether it is one that was not there before. */
-static bool candidate_want(struct discovery *discovery, const struct dns_name *domain, bool may_be_zone)
+static bool candidate_want(struct discovery *discovery, const struct dns_name *domain,
+                           const struct link_set *links, bool may_be_zone)
 {
         struct candidate *candidate = candidate_find(discovery, domain);
         bool is_new = !candidate || candidate->linger_usec != 0;
@@ -295,12 +297,17 @@ static bool candidate_want(struct discovery *discovery, const struct dns_name *d
         if (candidate->linger_usec != 0)
                 candidate_renew(&candidate->state, true, 0);
         candidate->linger_usec = 0;
+        if (!candidate->wanted)
+                candidate->links = *links;
+        else
+                link_set_merge(&candidate->links, links);
         candidate->wanted = true;
         candidate->may_be_zone |= may_be_zone;
         return is_new;
 }
 
-static void left_out_tell(struct discovery *discovery, const struct name_list *domains, size_t n_networks)
+static void left_out_tell(struct discovery *discovery, const struct link_domain_list *domains,
+                          size_t n_networks)
 {
         char text[LEFT_OUT_MAX] = "", name[DNS_NAME_FORMAT_MAX];
         size_t used = 0;
@@ -308,7 +315,7 @@ static void left_out_tell(struct discovery *discovery, const struct name_list *d
         if (domains->n_items > DOMAINS_MAX)
                 used = (size_t) snprintf(text, sizeof(text), "%zu of %zu domains, from %.200s on",
                                          domains->n_items - DOMAINS_MAX, domains->n_items,
-                                         dns_name_format(&domains->items[DOMAINS_MAX], name));
+                                         dns_name_format(&domains->items[DOMAINS_MAX].name, name));
         if (n_networks > NETWORKS_MAX && used < sizeof(text))
                 (void) snprintf(text + used, sizeof(text) - used, "%s%zu of %zu networks",
                                 used > 0 ? "; " : "", n_networks - NETWORKS_MAX, n_networks);
@@ -319,9 +326,10 @@ static void left_out_tell(struct discovery *discovery, const struct name_list *d
                 log_notice("Not asked for zones to register in, for there are too many: %s", text);
 }
 
-static bool candidates_choose(struct discovery *discovery, const struct name_list *domains,
-                              const struct prefix_list *networks)
+static bool candidates_choose(struct discovery *discovery, const struct link_domain_list *domains,
+                              const struct prefix_list *networks, const struct link_set *network_links)
 {
+        static const struct link_set all = { .all = true };
         static const char *const always[] = { "local.", "home.arpa." };
         struct dns_name name;
         bool added = false;
@@ -329,15 +337,15 @@ static bool candidates_choose(struct discovery *discovery, const struct name_lis
         for (size_t i = 0; i < discovery->n_candidates; i++)
                 discovery->candidates[i]->wanted = false;
         for (size_t i = 0; i < MIN(domains->n_items, (size_t) DOMAINS_MAX); i++)
-                added |= candidate_want(discovery, &domains->items[i], true);
+                added |= candidate_want(discovery, &domains->items[i].name, &domains->items[i].links, true);
         for (size_t i = 0; i < MIN(networks->n_items, (size_t) NETWORKS_MAX); i++) {
                 name = dns_name_reverse(&networks->items[i].base);
-                added |= candidate_want(discovery, &name, false);
+                added |= candidate_want(discovery, &name, &network_links[i], false);
         }
         /* Without any network there is nobody to recommend anything. */
         for (size_t i = 0; i < ELEMENTSOF(always) && networks->n_items > 0; i++)
                 if (dns_name_parse(always[i], &name) >= 0) {
-                        added |= candidate_want(discovery, &name, false);
+                        added |= candidate_want(discovery, &name, &all, false);
                         if (i == 0 && candidate_find(discovery, &name))
                                 candidate_find(discovery, &name)->quiet = true;
                 }
@@ -405,8 +413,8 @@ static void candidates_renew(struct discovery *discovery, bool moved, bool added
         }
 }
 
-int discovery_run(struct discovery *discovery, const struct name_list *domains,
-                  const struct prefix_list *networks, bool anew)
+int discovery_run(struct discovery *discovery, const struct link_domain_list *domains,
+                  const struct prefix_list *networks, const struct link_set *network_links, bool anew)
 {
         bool moved = anew || has_moved(&discovery->networks, networks);
         int r;
@@ -420,7 +428,7 @@ int discovery_run(struct discovery *discovery, const struct name_list *domains,
         r = networks_note(discovery, networks);
         if (r < 0)
                 return r;
-        candidates_renew(discovery, moved, candidates_choose(discovery, domains, networks));
+        candidates_renew(discovery, moved, candidates_choose(discovery, domains, networks, network_links));
         (void) linger_end(discovery); /* told in any case */
         ask_due(discovery);
         zones_collect(discovery);
@@ -458,6 +466,16 @@ const char *discovery_problem(const struct discovery *discovery)
 const struct name_list *discovery_zones(struct discovery *discovery)
 {
         return &discovery->zones;
+}
+
+struct link_set discovery_links(const struct discovery *discovery, const struct dns_name *zone)
+{
+        struct link_set links = { .all = name_list_contains(&discovery->configured, zone) };
+
+        for (size_t i = 0; i < discovery->n_candidates; i++)
+                if (name_list_contains(&discovery->candidates[i]->found, zone))
+                        link_set_merge(&links, &discovery->candidates[i]->links);
+        return links;
 }
 
 int discovery_new(sd_event *event, struct resolver *resolver, discovery_changed changed, void *userdata,

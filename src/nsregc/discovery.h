@@ -11,6 +11,7 @@
 
 #include <systemd/sd-event.h>
 
+#include "nsregc/link-set.h"
 #include "nsregc/resolve.h"
 #include "registry/policy.h"
 #include "util/address.h"
@@ -29,15 +30,19 @@ DEFINE_CLEANUP(struct discovery *, discovery_free)
 /* configured: copied. discover false: nothing but those. Holds from the next run on. 0 or -ENOMEM. */
 int discovery_configure(struct discovery *discovery, const struct name_list *configured, bool discover);
 
-/* These are the domains and networks from now on. Asks the candidates that are new, that failed, or whose
- * answer is no longer good; all of them if "anew", or if no network is one of before. */
-int discovery_run(struct discovery *discovery, const struct name_list *domains,
-                  const struct prefix_list *networks, bool anew);
+/* These are the domains and networks from now on, with the links of each network. Asks the candidates that
+ * are new, that failed, or whose answer is no longer good; all of them if "anew", or if no network is one of
+ * before. */
+int discovery_run(struct discovery *discovery, const struct link_domain_list *domains,
+                  const struct prefix_list *networks, const struct link_set *network_links, bool anew);
 /* Is there a candidate that was not heard since the last run. */
 bool discovery_is_busy(const struct discovery *discovery);
 /* Have all been heard, and said the same for long enough: what is in no zone belongs nowhere. */
 bool discovery_is_sure(const struct discovery *discovery);
 /* Borrowed, good until the next call. */
 const struct name_list *discovery_zones(struct discovery *discovery);
+/* The links that recommend the zone: what is found on a link is told of that link's addresses only. All of
+ * them for one that is configured, or that was found by what is no link's. */
+struct link_set discovery_links(const struct discovery *discovery, const struct dns_name *zone);
 /* Why one of them cannot be asked, or NULL. Of local., which hardly anybody answers for, nothing is told. */
 const char *discovery_problem(const struct discovery *discovery);

@@ -2,6 +2,8 @@
 #include "nsregc/link.h"
 
 #include <arpa/inet.h>
+#include <dirent.h>
+#include <libgen.h>
 #include <stdio.h>
 
 #include "nsregc/path-watch.h"
@@ -17,7 +19,7 @@ struct link_monitor {
         struct path_watch *resolv_conf_watch, *networkd_watch;
         sd_bus *bus;
         sd_bus_slot *call, *match;
-        struct name_list resolved;
+        struct link_domain_list resolved;
         struct server_list servers;
         void (*changed)(void *userdata);
         void *userdata;
@@ -37,15 +39,11 @@ int name_list_add_new(struct name_list *list, const struct dns_name *name)
 }
 
 /* "~" marks a domain that is only for routing. */
-static int domain_add(struct name_list *list, const char *text)
+static bool domain_parse(const char *text, struct dns_name *ret)
 {
-        struct dns_name name;
-
         if (text[0] == '~')
                 text++;
-        if (dns_name_parse(text, &name) < 0 || dns_name_is_root(&name))
-                return 0;
-        return name_list_add_new(list, &name);
+        return dns_name_parse(text, ret) >= 0 && !dns_name_is_root(ret);
 }
 
 int networkd_state_parse(const char *text, struct name_list *ret)
@@ -65,7 +63,8 @@ int networkd_state_parse(const char *text, struct name_list *ret)
                         continue;
                 for (char *word = strtok_r(value, " \"", &saved); word;
                      word = strtok_r(NULL, " \"", &saved)) {
-                        int r = domain_add(ret, word);
+                        struct dns_name name;
+                        int r = domain_parse(word, &name) ? name_list_add_new(ret, &name) : 0;
 
                         if (r < 0)
                                 return r;
@@ -74,24 +73,92 @@ int networkd_state_parse(const char *text, struct name_list *ret)
         return 0;
 }
 
-int link_monitor_domains(struct link_monitor *monitor, struct name_list *ret)
+/* Those that somebody told of with a link are left as they are. */
+static int add_of_all_links(struct link_domain_list *list, const struct name_list *names)
 {
-        struct resolv_conf conf = { 0 };
-        struct name_list list = { 0 };
-        _cleanup_free_ char *state = NULL;
+        static const struct link_set all = { .all = true };
+        int r = 0;
+
+        for (size_t i = 0; i < names->n_items && r >= 0; i++)
+                if (!link_domain_list_find(list, &names->items[i]))
+                        r = link_domain_list_add(list, &names->items[i], &all);
+        return r;
+}
+
+/* A file of networkd's for one link, named by its index. */
+static int networkd_link_read(const char *directory, const char *name, struct link_domain_list *list)
+{
+        _cleanup_free_ char *path = path_join(directory, name), *state = NULL;
+        struct name_list names = { 0 };
+        struct link_set links = { 0 };
+        char *end;
+        unsigned long ifindex = strtoul(name, &end, 10);
         size_t size;
         int r = 0;
 
+        if (!path)
+                return -ENOMEM;
+        if (*end || ifindex == 0 || ifindex > INT32_MAX || file_read(path, STATE_FILE_MAX, &state, &size) < 0)
+                return 0;
+        link_set_add(&links, (uint32_t) ifindex);
+        r = networkd_state_parse(state, &names);
+        for (size_t i = 0; i < names.n_items && r >= 0; i++)
+                r = link_domain_list_add(list, &names.items[i], &links);
+        name_list_clear(&names);
+        return r;
+}
+
+static int networkd_links_read(const char *state_path, struct link_domain_list *list)
+{
+        _cleanup_free_ char *copy = strdup(state_path), *directory = NULL;
+        struct dirent *entry;
+        DIR *links;
+        int r = 0;
+
+        if (!copy || !(directory = path_join(dirname(copy), "links")))
+                return -ENOMEM;
+        links = opendir(directory);
+        while (links && r >= 0 && (entry = readdir(links)))
+                r = networkd_link_read(directory, entry->d_name, list);
+        if (links)
+                closedir(links);
+        return r;
+}
+
+static int networkd_read(const char *path, struct link_domain_list *list)
+{
+        _cleanup_free_ char *state = NULL;
+        struct name_list names = { 0 };
+        size_t size;
+        int r;
+
+        if (file_read(path, STATE_FILE_MAX, &state, &size) < 0)
+                return 0;
+        r = networkd_state_parse(state, &names);
+        if (r >= 0)
+                r = networkd_links_read(path, list);
+        if (r >= 0)
+                r = add_of_all_links(list, &names);
+        name_list_clear(&names);
+        return r;
+}
+
+int link_monitor_domains(struct link_monitor *monitor, struct link_domain_list *ret)
+{
+        struct resolv_conf conf = { 0 };
+        struct link_domain_list list = { 0 };
+        int r = 0;
+
         for (size_t i = 0; i < monitor->resolved.n_items && r >= 0; i++)
-                r = name_list_add_new(&list, &monitor->resolved.items[i]);
-        if (r >= 0 && file_read(monitor->networkd, STATE_FILE_MAX, &state, &size) >= 0)
-                r = networkd_state_parse(state, &list);
+                r = link_domain_list_add(&list, &monitor->resolved.items[i].name,
+                                         &monitor->resolved.items[i].links);
+        if (r >= 0)
+                r = networkd_read(monitor->networkd, &list);
         if (r >= 0 && resolv_conf_read(monitor->resolv_conf, &conf) >= 0)
-                for (size_t i = 0; i < conf.search.n_items && r >= 0; i++)
-                        r = name_list_add_new(&list, &conf.search.items[i]);
+                r = add_of_all_links(&list, &conf.search);
         resolv_conf_clear(&conf);
         if (r < 0) {
-                name_list_clear(&list);
+                link_domain_list_clear(&list);
                 return r;
         }
         *ret = list;
@@ -103,7 +170,20 @@ const struct server_list *link_monitor_servers(const struct link_monitor *monito
         return &monitor->servers;
 }
 
-static int read_domains(sd_bus_message *reply, struct name_list *ret)
+/* Those of no link are of all. */
+static int domain_add(struct link_domain_list *list, int ifindex, const char *text)
+{
+        struct link_set links = { .all = ifindex <= 0 };
+        struct dns_name name;
+
+        if (!domain_parse(text, &name))
+                return 0;
+        if (ifindex > 0)
+                link_set_add(&links, (uint32_t) ifindex);
+        return link_domain_list_add(list, &name, &links);
+}
+
+static int read_domains(sd_bus_message *reply, struct link_domain_list *ret)
 {
         int r = sd_bus_message_enter_container(reply, 'v', "a(isb)");
 
@@ -111,11 +191,12 @@ static int read_domains(sd_bus_message *reply, struct name_list *ret)
                 r = sd_bus_message_enter_container(reply, 'a', "(isb)");
         while (r >= 0) {
                 const char *domain;
+                int ifindex;
 
-                r = sd_bus_message_read(reply, "(isb)", NULL, &domain, NULL);
+                r = sd_bus_message_read(reply, "(isb)", &ifindex, &domain, NULL);
                 if (r <= 0)
                         break;
-                r = domain_add(ret, domain);
+                r = domain_add(ret, ifindex, domain);
         }
         if (r >= 0)
                 r = sd_bus_message_exit_container(reply);
@@ -161,7 +242,7 @@ static int read_servers(sd_bus_message *reply, struct server_list *ret)
         return r < 0 ? r : sd_bus_message_exit_container(reply);
 }
 
-static int read_manager(sd_bus_message *reply, struct name_list *domains, struct server_list *servers)
+static int read_manager(sd_bus_message *reply, struct link_domain_list *domains, struct server_list *servers)
 {
         int r = sd_bus_message_enter_container(reply, 'a', "{sv}");
 
@@ -183,11 +264,14 @@ static int read_manager(sd_bus_message *reply, struct name_list *domains, struct
         return MIN(r, 0);
 }
 
-static bool name_list_same(const struct name_list *a, const struct name_list *b)
+static bool domains_same(const struct link_domain_list *a, const struct link_domain_list *b)
 {
-        for (size_t i = 0; i < a->n_items; i++)
-                if (!name_list_contains(b, &a->items[i]))
+        for (size_t i = 0; i < a->n_items; i++) {
+                const struct link_domain *other = link_domain_list_find(b, &a->items[i].name);
+
+                if (!other || !link_set_equal(&a->items[i].links, &other->links))
                         return false;
+        }
         return a->n_items == b->n_items; /* each is in there once */
 }
 
@@ -202,7 +286,7 @@ static bool server_list_same(const struct server_list *a, const struct server_li
 static int on_manager(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)
 {
         struct link_monitor *monitor = userdata;
-        struct name_list domains = { 0 };
+        struct link_domain_list domains = { 0 };
         struct server_list servers = { 0 };
         bool same;
         int r;
@@ -216,12 +300,12 @@ static int on_manager(sd_bus_message *reply, void *userdata, sd_bus_error *ret_e
         r = read_manager(reply, &domains, &servers);
         if (r < 0) {
                 log_debug("What systemd-resolved tells is not understood: %s", strerror(-r));
-                name_list_clear(&domains);
+                link_domain_list_clear(&domains);
                 server_list_clear(&servers);
                 return 0;
         }
-        same = name_list_same(&domains, &monitor->resolved) && server_list_same(&servers, &monitor->servers);
-        name_list_clear(&monitor->resolved);
+        same = domains_same(&domains, &monitor->resolved) && server_list_same(&servers, &monitor->servers);
+        link_domain_list_clear(&monitor->resolved);
         monitor->resolved = domains;
         server_list_clear(&monitor->servers);
         monitor->servers = servers;
@@ -312,7 +396,7 @@ struct link_monitor *link_monitor_free(struct link_monitor *monitor)
         path_watch_free(monitor->networkd_watch);
         free(monitor->resolv_conf);
         free(monitor->networkd);
-        name_list_clear(&monitor->resolved);
+        link_domain_list_clear(&monitor->resolved);
         server_list_clear(&monitor->servers);
         sd_event_unref(monitor->event);
         free(monitor);

@@ -7,6 +7,7 @@
 #include <systemd/sd-bus.h>
 #include <systemd/sd-event.h>
 
+#include "nsregc/link-set.h"
 #include "nsregc/resolv-conf.h"
 #include "registry/policy.h"
 #include "util/macro.h"
@@ -15,7 +16,7 @@ struct link_monitor;
 
 struct link_options {
         const char *resolv_conf;    /* NULL: /etc/resolv.conf */
-        const char *networkd_state; /* NULL: /run/systemd/netif/state */
+        const char *networkd_state; /* NULL: /run/systemd/netif/state; the links' are beside it */
 };
 
 int link_monitor_new(sd_event *event, const struct link_options *options, void (*changed)(void *userdata),
@@ -26,9 +27,9 @@ DEFINE_CLEANUP(struct link_monitor *, link_monitor_free)
 /* NULL: the bus is gone. */
 void link_monitor_set_bus(struct link_monitor *monitor, sd_bus *bus);
 
-/* All of them, each once; the root (a route-only "~.") left out. To be cleared by the caller. 0 or -ENOMEM.
- */
-int link_monitor_domains(struct link_monitor *monitor, struct name_list *ret);
+/* All of them, with the links that have them: all, where nobody says which; the root (a route-only "~.") left
+ * out. To be cleared by the caller. 0 or -ENOMEM. */
+int link_monitor_domains(struct link_monitor *monitor, struct link_domain_list *ret);
 
 /* The DNS servers of the links, of which resolved tells; a view, none without it. */
 const struct server_list *link_monitor_servers(const struct link_monitor *monitor);

@@ -59,6 +59,10 @@ enum registration_goal manager_goal(const struct manager *manager);
 /* Makes of zones, name and ledger the registrations that there should be. */
 void manager_reconcile(struct manager *manager);
 
+/* Those of the links that the zone was found on; what is no longer found keeps its own. */
+void manager_set_addresses(struct manager *manager, struct registration *registration,
+                           const struct dns_name *zone);
+
 /* ------ manager-outcome.c ------ */
 
 /* Ends the loop when what a command was to do is done, or cannot be. */

@@ -73,6 +73,24 @@ enum registration_goal manager_goal(const struct manager *manager)
         return manager->mode == MANAGER_RELEASE || manager->released ? GOAL_RELEASE : GOAL_REGISTER;
 }
 
+void manager_set_addresses(struct manager *manager, struct registration *registration,
+                           const struct dns_name *zone)
+{
+        struct link_set links = discovery_links(manager->discovery, zone);
+        struct address_set addresses = { 0 }, spare = { 0 };
+
+        if (!links.all && links.n_items == 0)
+                return;
+        /* Without memory for it the next change is the next chance. */
+        if (links.all)
+                (void) registration_set_addresses(registration, address_monitor_get(manager->addresses),
+                                                  address_monitor_spare(manager->addresses));
+        else if (address_monitor_get_of(manager->addresses, &links, &addresses, &spare) >= 0)
+                (void) registration_set_addresses(registration, &addresses, &spare);
+        address_set_clear(&addresses);
+        address_set_clear(&spare);
+}
+
 static void wanted_add(struct manager *manager)
 {
         const struct name_list *zones = discovery_zones(manager->discovery);
@@ -89,9 +107,7 @@ static void wanted_add(struct manager *manager)
                         continue;
                 registration_set_goal(registration, manager_goal(manager));
                 if (manager_goal(manager) == GOAL_REGISTER)
-                        (void) registration_set_addresses(registration,
-                                                          address_monitor_get(manager->addresses),
-                                                          address_monitor_spare(manager->addresses));
+                        manager_set_addresses(manager, registration, &zones->items[i]);
         }
 }
 

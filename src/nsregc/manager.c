@@ -82,9 +82,21 @@ static int on_tidy(sd_event_source *source, void *userdata)
 
 /* ------ what the machine tells ------ */
 
+static int discovery_begin(struct manager *manager, const struct link_domain_list *domains,
+                           const struct prefix_list *networks, bool anew)
+{
+        _cleanup_free_ struct link_set *links = calloc(networks->n_items + 1, sizeof(*links));
+
+        if (!links)
+                return -ENOMEM;
+        for (size_t i = 0; i < networks->n_items; i++)
+                links[i] = address_monitor_links(manager->addresses, &networks->items[i]);
+        return discovery_run(manager->discovery, domains, networks, links, anew);
+}
+
 static void discover(struct manager *manager, bool anew)
 {
-        struct name_list domains = { 0 };
+        struct link_domain_list domains = { 0 };
         struct prefix_list networks = { 0 };
         int r;
 
@@ -94,10 +106,10 @@ static void discover(struct manager *manager, bool anew)
         if (r >= 0)
                 r = address_monitor_networks(manager->addresses, &networks);
         if (r >= 0)
-                r = discovery_run(manager->discovery, &domains, &networks, anew);
+                r = discovery_begin(manager, &domains, &networks, anew);
         if (r < 0)
                 log_error("Discovery: %s", strerror(-r));
-        name_list_clear(&domains);
+        link_domain_list_clear(&domains);
         prefix_list_clear(&networks);
 }
 
@@ -127,9 +139,7 @@ static int on_coalesce(sd_event_source *source, uint64_t usec, void *userdata)
                 if (manager->network_changed)
                         registration_kick(manager->registrations[i], manager->woken);
                 if (info.goal == GOAL_REGISTER)
-                        (void) registration_set_addresses(manager->registrations[i],
-                                                          address_monitor_get(manager->addresses),
-                                                          address_monitor_spare(manager->addresses));
+                        manager_set_addresses(manager, manager->registrations[i], &info.zone);
         }
         if (manager->network_changed)
                 discover(manager, manager->woken || manager->anew);

@@ -51,6 +51,31 @@ def test_recommended_by_the_network(lab):
     net.registered()
 
 
+def test_what_a_network_recommends_gets_the_addresses_of_that_link(lab):
+    """A guest network's address is nothing to the zone of the house, whose own the guest network never heard of."""
+    net = Net(lab, others=[Zone("2.1.10.in-addr.arpa", records="r._dns-sd._udp.0 2 PTR d.example.")])
+    net.netns.add_address("eth0", "fd00:1::3/64")
+    net.netns.dummy("eth1", "10.8.8.3/24")
+    client = net.nsregc(extra_addresses=["10.0.0.99"]).start()
+    net.registered(addresses={"10.1.2.3", "fd00:1::3", "10.0.0.99"})
+    # Whatever comes and goes there; another address of the link that it was found on belongs to it.
+    net.netns.add_address("eth1", "10.8.8.4/24")
+    net.netns.add_address("eth0", "10.9.9.3/24")
+    net.registered(addresses={"10.1.2.3", "fd00:1::3", "10.9.9.3", "10.0.0.99"})
+    net.netns.delete_address("eth1", "10.8.8.4/24")
+    never(lambda: net.named.addresses(NAME) & {"10.8.8.3", "10.8.8.4"}, 0.7)
+    # The same network on a second link makes it that link's, too.
+    net.netns.add_address("eth1", "10.1.2.33/24")
+    everything = {"10.1.2.3", "fd00:1::3", "10.9.9.3", "10.0.0.99", "10.1.2.33", "10.8.8.3"}
+    net.registered(addresses=everything)
+    net.netns.delete_address("eth1", "10.1.2.33/24")
+    net.registered(addresses=everything - {"10.1.2.33", "10.8.8.3"})
+    # Who names the zone means all of them.
+    client.config["zones"] = ["d.example"]
+    client.reload()
+    net.registered(addresses=everything - {"10.1.2.33"})
+
+
 def test_several_zones_at_once(lab):
     other = Zone("lan.example", records="r._dns-sd._udp PTR d.example.\nr._dns-sd._udp PTR e.example.")
     net = Net(lab, zones=("d.example", "e.example", "f.example"), others=[other],

@@ -417,6 +417,23 @@ def test_resolved_is_asked_over_the_bus(office):
     eventually(lambda: office.named.addresses(f"laptop.{ZONE}") == kernel(office.laptop), 60)
 
 
+def test_the_domain_of_one_link_gets_no_address_of_another(office):
+    """resolved tells which link has which domain."""
+    office.laptop.systemctl("start", "systemd-resolved")
+    office.start()
+    eventually(lambda: len(kernel(office.laptop)) == 2, 60)
+    own = kernel(office.laptop)
+    eventually(lambda: office.named.addresses(f"laptop.{ZONE}") == own, 60)
+    for words in ("link add g0 type veth peer name g0-end", "link set g0-end up", "link set g0 up",
+                  "address add 10.88.0.2/24 dev g0", "route add default dev g0 metric 5000"):
+        office.laptop.run("ip", *words.split())
+    eventually(lambda: '"10.88.0.2"' in get(office.laptop, *MANAGER, "Addresses"), 60)
+    never(lambda: office.named.addresses(f"laptop.{ZONE}") != own, 2.0)
+    # The guest network recommends it, too.
+    office.laptop.run("resolvectl", "domain", "g0", ZONE)
+    eventually(lambda: office.named.addresses(f"laptop.{ZONE}") == own | {"10.88.0.2"}, 60)
+
+
 def test_local_is_asked_of_the_links_own_servers(office):
     """resolved sends no question below local. to anybody; who recommends by it, as of old, is heard all the same."""
     status, output = office.named.nsupdate(f"update add r._dns-sd._udp.local. 60 PTR {ZONE}.", zone="local")
