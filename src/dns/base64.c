@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "dns/base64.h"
 
-#include <ldns/ldns.h>
+#include <errno.h>
+#include <limits.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "util/macro.h"
+
+#define ALPHABET "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 
 char *base64_encode(const uint8_t *data, size_t length)
 {
@@ -16,20 +21,46 @@ char *base64_encode(const uint8_t *data, size_t length)
         return text;
 }
 
+/* Without what may stand between the characters; at most two at the end fill up the last four. */
+static int base64_tidy(const char *text, char *ret, size_t *ret_padding)
+{
+        size_t n = 0, padding = 0;
+
+        for (; *text; text++) {
+                if (strchr(" \t\r\n", *text))
+                        continue;
+                if (*text == '=')
+                        padding++;
+                else if (padding > 0 || !strchr(ALPHABET, *text))
+                        return -EINVAL;
+                ret[n++] = *text;
+        }
+        if (n == 0 || n % 4 != 0 || padding > 2 || n > INT_MAX)
+                return -EINVAL;
+        *ret_padding = padding;
+        return (int) n;
+}
+
 int base64_decode(const char *text, uint8_t *buffer, size_t size)
 {
-        ldns_rdf *data = NULL;
-        int r = -EINVAL;
+        size_t length = strlen(text), padding = 0;
+        _cleanup_free_ char *tidy = malloc(length + 1);
+        _cleanup_free_ uint8_t *data = malloc(length / 4 * 3 + 3);
+        int r = -EINVAL, n;
 
-        if (ldns_str2rdf_b64(&data, text) != LDNS_STATUS_OK)
+        if (!tidy || !data)
                 return -EINVAL;
-
-        if (ldns_rdf_size(data) > 0 && ldns_rdf_size(data) <= size) {
-                r = (int) ldns_rdf_size(data);
-                memcpy(buffer, ldns_rdf_data(data), ldns_rdf_size(data));
+        n = base64_tidy(text, tidy, &padding);
+        if (n > 0)
+                n = EVP_DecodeBlock(data, (const unsigned char *) tidy, n);
+        /* What only fills up is nothing: else several texts would be one key. */
+        for (size_t i = 0; i < padding && n > 0; i++)
+                n = data[n - 1] == 0 ? n - 1 : -1;
+        if (n > 0 && (size_t) n <= size) {
+                memcpy(buffer, data, (size_t) n);
+                r = n;
         }
-
-        OPENSSL_cleanse(ldns_rdf_data(data), ldns_rdf_size(data));
-        ldns_rdf_deep_free(data);
+        OPENSSL_cleanse(tidy, length + 1);
+        OPENSSL_cleanse(data, length / 4 * 3 + 3);
         return r;
 }

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "dns/name.h"
 
-#include <ldns/ldns.h>
-
 #include "util/macro.h"
 
 #define LABELS_MAX 128 /* 127 labels of one octet and the root */
@@ -19,21 +17,67 @@ static uint8_t lower(uint8_t octet)
         return octet >= 'A' && octet <= 'Z' ? (uint8_t) (octet | 0x20) : octet;
 }
 
-/* ldns reads the text, and allocates; names come as text from people only (files, D-Bus, the command line).
- */
+/* One octet of a label: itself, or what a backslash makes of what follows it (RFC 1035 section 5.1). Returns
+ * what is behind it; NULL: it makes no sense. */
+static const char *parse_octet(const char *text, uint8_t *ret)
+{
+        unsigned value = 0;
+
+        if (*text != '\\') {
+                *ret = (uint8_t) *text;
+                return text + 1;
+        }
+        text++;
+        if (*text < '0' || *text > '9') {
+                *ret = (uint8_t) *text;
+                return *text ? text + 1 : NULL;
+        }
+        for (unsigned i = 0; i < 3; i++, text++) {
+                if (*text < '0' || *text > '9')
+                        return NULL;
+                value = 10 * value + (unsigned) (*text - '0');
+        }
+        *ret = (uint8_t) value;
+        return value <= UINT8_MAX ? text : NULL;
+}
+
+/* By hand: for this alone a library would be in the memory of every client. */
 int dns_name_parse(const char *text, struct dns_name *ret)
 {
-        ldns_rdf *rdf = NULL;
-        int r;
+        struct dns_name name = { .length = 1 };
+        size_t label = 0, i = 1;
 
-        if (*text == 0 || strlen(text) >= DNS_NAME_FORMAT_MAX)
+        if (streq(text, "."))
+                text++;
+        else if (*text == 0)
                 return -EINVAL;
-        if (ldns_str2rdf_dname(&rdf, text) != LDNS_STATUS_OK)
-                return -EINVAL;
+        while (*text) {
+                uint8_t octet;
 
-        r = dns_name_from_wire(ldns_rdf_data(rdf), ldns_rdf_size(rdf), ret);
-        ldns_rdf_deep_free(rdf);
-        return r < 0 ? -EINVAL : 0;
+                if (*text == '.') {
+                        if (i == label + 1)
+                                return -EINVAL;
+                        name.wire[label] = (uint8_t) (i - label - 1);
+                        label = i++;
+                        text++;
+                        continue;
+                }
+                text = parse_octet(text, &octet);
+                if (!text || i - label > DNS_LABEL_MAX || i >= DNS_NAME_MAX - 1)
+                        return -EINVAL;
+                name.wire[i++] = lower(octet);
+        }
+        /* The last dot may be left out. */
+        if (i > label + 1) {
+                name.wire[label] = (uint8_t) (i - label - 1);
+                label = i;
+        }
+        if (label >= DNS_NAME_MAX)
+                return -EINVAL;
+        name.wire[label] = 0;
+        name.length = (uint8_t) (label + 1);
+        *ret = name;
+        return 0;
 }
 
 static size_t format_octet(char *out, uint8_t octet)

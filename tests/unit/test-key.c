@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "dns/base64.h"
 #include "dns/key.h"
 #include "dns/tsig.h"
 #include "util/file.h"
@@ -525,6 +526,31 @@ static void test_tsig_secret(void **state)
         assert_int_equal(tsig_key_set_secret(&key, text), -EINVAL);
 }
 
+/* One text for each key: what fills up at the end is nothing. */
+static void test_base64(void **state)
+{
+        static const struct {
+                const char *text;
+                int length;
+        } cases[] = {
+                { "QUJD", 3 },       { "QUI=", 2 },
+                { "QQ==", 1 },       { " QU\tJD\nQQ = =\r\n", 4 },
+                { "+/+/", 3 },       { "", -EINVAL },
+                { "   ", -EINVAL },  { "====", -EINVAL },
+                { "QR==", -EINVAL }, { "QUJ=", -EINVAL },
+                { "QQ=", -EINVAL },  { "QQ", -EINVAL },
+                { "Q===", -EINVAL }, { "QQ==QUJD", -EINVAL },
+                { "QU-D", -EINVAL }, { "QUJDQUJD", -EINVAL },
+        };
+        uint8_t buffer[5];
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++)
+                if (base64_decode(cases[i].text, buffer, sizeof(buffer)) != cases[i].length)
+                        fail_msg("%s", cases[i].text);
+        assert_int_equal(base64_decode("QUJDQQ==", buffer, 5), 4);
+        assert_memory_equal(buffer, "ABCA", 4);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -535,7 +561,7 @@ int main(void)
                 cmocka_unit_test(test_ecdsa_points),         cmocka_unit_test(test_edwards_points),
                 cmocka_unit_test(test_edwards_off_curve),    cmocka_unit_test(test_rsa),
                 cmocka_unit_test(test_tsig_files),           cmocka_unit_test(test_tsig_file_syntax),
-                cmocka_unit_test(test_tsig_secret),
+                cmocka_unit_test(test_tsig_secret),          cmocka_unit_test(test_base64),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
