@@ -58,5 +58,7 @@ void registration_enter(struct registration *registration)
                 registration_tell(registration);
         } else if (!registration->place[0])
                 registration_tell(registration);
-        strcpy(registration->place, place);
+        /* What is known of it stays known. */
+        if (!registration->place[0] || strchr(place, '/'))
+                strcpy(registration->place, place);
 }
