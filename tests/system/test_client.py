@@ -4,10 +4,11 @@
 import json
 import os
 import signal
+import tempfile
 
 import pytest
 
-from lab import eventually, never
+from lab import Key, eventually, never
 from lab.container import NOBODY
 
 from home import CLIENT, ZONE, configure, eventually_is, network, no_network, registrar
@@ -265,17 +266,59 @@ def test_configured_paths_go_before_the_credential(container):
     assert fingerprint(container) == mine == owner(container)
 
 
-def test_the_key_of_an_original_becomes_the_services(container):
+def original_key(container, path, algorithm=14):
+    """As the original left it: of its algorithm, for root alone. Returns the text."""
+    with tempfile.TemporaryDirectory() as directory:
+        with open(Key.generate(algorithm, flags=256).write(directory, "laptop"), encoding="ascii") as file:
+            text = file.read()
+    container.write(path, text, 0o600)
+    return text
+
+
+@pytest.mark.parametrize("path", ["/etc/nsregc/nsregc.private", "/root/.nsregc/nsregc.private",
+                                  "/var/lib/nsregc/nsregc.private"])
+def test_the_key_of_an_original_becomes_the_services(container, path):
+    """Wherever it ran: the machine's name stays its own, by the same key, sealed; and the old one's file is left to
+    whoever goes back to it."""
     container.write("/etc/hostname", "laptop\n")
     container.write("/etc/nsregc/nsregc.yaml", TWO_LINES)
     registrar(container)
-    container.write("/etc/nsregc/nsregc.private", container.run("nsregc", "--generate-key", "--print").stdout, 0o600)
-    container.run("env", "STATE_DIRECTORY=/srv", "nsregc", "--once")
+    text = original_key(container, path)
+    container.run("install", "-D", "-m", "0600", path, "/srv/original/nsregc.private")
+    container.run("env", "STATE_DIRECTORY=/srv/original", "nsregc", "--once")
     mine = owner(container)
-    assert not os.path.exists(container.path("/srv/nsregc.private"))
+    assert mine
     container.systemctl("enable", "--now", "nsregc.service")
     eventually(lambda: "registered" in container.property("nsregc.service", "StatusText"))
     assert fingerprint(container) == mine == owner(container)
+    assert container.property("nsregc-keygen.service", "Result") == "success"
+    assert container.read(path) == text
+    sealed = os.stat(container.path(SEALED))
+    assert sealed.st_uid == 0 and sealed.st_mode & 0o077 == 0
+    with open(container.path(SEALED), encoding="ascii") as out:
+        assert "PrivateKey" not in out.read()
+
+
+def test_of_several_old_keys_the_configurations_own_is_taken(container):
+    container.write("/etc/hostname", "laptop\n")
+    container.write("/etc/nsregc/nsregc.yaml", TWO_LINES)
+    registrar(container)
+    text = original_key(container, "/etc/nsregc/nsregc.private")
+    original_key(container, "/root/.nsregc/nsregc.private")
+    original_key(container, "/var/lib/nsregc/nsregc.private")
+    container.systemctl("start", "nsregc-keygen.service")
+    opened = container.run("systemd-creds", "decrypt", "--name=nsregc.private", SEALED, "-").stdout
+    assert opened.strip() == text.strip()
+    # A sealed one is the machine's by then: nothing goes over it, and an empty file is no key.
+    container.systemctl("stop", "nsregc-keygen.service")
+    original_key(container, "/etc/nsregc/nsregc.private")
+    container.systemctl("start", "nsregc-keygen.service")
+    assert container.run("systemd-creds", "decrypt", "--name=nsregc.private", SEALED, "-").stdout == opened
+    container.run("rm", SEALED)
+    container.write("/etc/nsregc/nsregc.private", "")
+    container.systemctl("restart", "nsregc-keygen.service")
+    other = container.run("systemd-creds", "decrypt", "--name=nsregc.private", SEALED, "-").stdout
+    assert other.strip() == container.read("/var/lib/nsregc/nsregc.private").strip()
 
 
 def test_stop_is_bounded_when_the_registrar_hangs(container):
