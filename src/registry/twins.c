@@ -18,7 +18,7 @@ struct address_list {
 /* The request of a name that was last to pass over records. */
 struct sighting {
         uint64_t hash;         /* of name and key; 0: unused */
-        struct address source; /* family 0: it has taken its leave */
+        struct address source; /* family 0: that is forgotten */
         usec_t until_usec;     /* what it asked for ends then */
         struct address_list asked, passed_over;
         unsigned n_sweeps; /* in turn */
@@ -232,11 +232,8 @@ struct twin_sighting twins_note(struct twins *twins, const struct update *update
         sighting = sighting_find(twins, hash);
         speech = speech_of(update, before);
         if (speech.passed_over.n_items == 0) {
-                bool leaves = speech.asked.n_items == 0 && sighting &&
-                              address_equal(&sighting->source, &update->source);
-
-                /* It knows what the other one has, or takes its leave. */
-                if (sighting && (leaves || lists_meet(&speech.removed, &sighting->asked)))
+                /* It knows what the other one has. */
+                if (sighting && lists_meet(&speech.removed, &sighting->asked))
                         sighting_forget(sighting);
                 return ret;
         }

@@ -263,6 +263,51 @@ static void test_what_is_over_is_forgotten(void **state)
         scene_end(&scene);
 }
 
+/* Who takes the other's away by name knows what it does. */
+static void test_who_knows_of_the_other_ends_it(void **state)
+{
+        struct scene scene;
+
+        scene_begin(&scene);
+        says(&scene, "10.0.0.1", "10.0.0.1");
+        says(&scene, "10.0.0.2", "10.0.0.2");
+        assert_true(says(&scene, "10.0.0.1", "10.0.0.1"));
+        assert_false(says(&scene, "10.0.0.2", "-10.0.0.1 10.0.0.2"));
+        assert_false(says(&scene, "10.0.0.1", "10.0.0.1"));
+        scene_end(&scene);
+}
+
+/* Whatever else stands there: it is the other's that has to be passed over. */
+static void test_what_nobody_of_them_asked_for(void **state)
+{
+        struct scene scene;
+        struct address other = parse("10.5.5.5");
+
+        scene_begin(&scene);
+        says(&scene, "10.0.0.1", "10.0.0.1");
+        says(&scene, "10.1.0.1", "all 10.1.0.1");
+        while (scene.state->n_records > 0)
+                name_state_remove(scene.state, &scene.state->records[0]);
+        assert_non_null(name_state_add(scene.state, &other));
+        assert_false(says(&scene, "10.0.0.1", "10.0.0.1"));
+        scene_end(&scene);
+}
+
+/* It never takes anything away, and comes by three networks: but none of them twice. */
+static void test_a_script_that_only_adds(void **state)
+{
+        struct scene scene;
+
+        scene_begin(&scene);
+        for (unsigned i = 1; i < 20; i++) {
+                char address[32];
+
+                snprintf(address, sizeof(address), "10.%u.0.1", i);
+                assert_false(says(&scene, address, address));
+        }
+        scene_end(&scene);
+}
+
 static void test_another_owner_is_another_story(void **state)
 {
         struct dns_key key = { .protocol = 3, .algorithm = 13, .length = 64, .public_key = { 1 } };
@@ -321,6 +366,9 @@ int main(void)
                 cmocka_unit_test(test_a_script_that_replaces_the_set),
                 cmocka_unit_test(test_one_machine_with_several_ways_out),
                 cmocka_unit_test(test_what_is_over_is_forgotten),
+                cmocka_unit_test(test_who_knows_of_the_other_ends_it),
+                cmocka_unit_test(test_what_nobody_of_them_asked_for),
+                cmocka_unit_test(test_a_script_that_only_adds),
                 cmocka_unit_test(test_another_owner_is_another_story),
                 cmocka_unit_test(test_a_crowd),
                 cmocka_unit_test(test_more_addresses_than_are_compared),
