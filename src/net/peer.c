@@ -3,16 +3,12 @@
 
 #include <errno.h>
 
-int net_peer_from_socket(int fd, const struct sockaddr *remote, struct net_peer *ret)
+int net_peer_find_local(int fd, struct net_peer *peer)
 {
         struct sockaddr_storage local = { 0 };
         socklen_t length = sizeof(local);
-        int r;
 
-        r = address_from_sockaddr(remote, &ret->remote, &ret->remote_port);
-        if (r < 0)
-                return r;
         if (getsockname(fd, (struct sockaddr *) &local, &length) < 0)
                 return -errno;
-        return address_from_sockaddr((const struct sockaddr *) &local, &ret->local, &ret->local_port);
+        return address_from_sockaddr((const struct sockaddr *) &local, &peer->local, &peer->local_port);
 }

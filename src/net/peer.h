@@ -14,5 +14,5 @@ struct net_peer {
         uint16_t remote_port;
 };
 
-/* Of an accepted socket. 0 or -errno. */
-int net_peer_from_socket(int fd, const struct sockaddr *remote, struct net_peer *ret);
+/* Fills in the local end of an accepted socket. 0 or -errno. */
+int net_peer_find_local(int fd, struct net_peer *peer);

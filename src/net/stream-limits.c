@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <netinet/tcp.h>
+
 #include "net/stream-set.h"
 
 int stream_limits_copy(struct stream_limits *to, const struct stream_limits *from)
@@ -20,4 +22,22 @@ int stream_limits_copy(struct stream_limits *to, const struct stream_limits *fro
         to->unread_output = MAX(to->unread_output, 1u);
         to->connections = MAX(to->connections, 1u);
         return 0;
+}
+
+void stream_limits_apply(const struct stream_limits *limits, int fd)
+{
+        /* The kernel doubles them, for what an octet costs it. Of its own accord it would hold megabytes for
+         * a peer that does not read. */
+        int send = (int) CLAMP(limits->unread_output / 2, 4096u, 1048576u);
+        int receive = (int) CLAMP(limits->message_bytes * 2, 16384u, 262144u);
+        /* Also where we have closed already, and the peer does not take what is left. */
+        unsigned milliseconds = (unsigned) MIN(limits->message_timeout_usec / USEC_PER_MSEC,
+                                               UINT64_C(3600000));
+        int one = 1;
+
+        /* Each is a bound that the next time-out makes up for. */
+        (void) setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &send, sizeof(send));
+        (void) setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &receive, sizeof(receive));
+        (void) setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &milliseconds, sizeof(milliseconds));
+        (void) setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 }

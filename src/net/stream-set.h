@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* DNS over TCP, the server's side (RFC 7766): listening sockets and all their connections in one epoll set
- * that is one sd-event source, at most 64 events and 5 ms a turn. Messages are framed by two octets of
+/* DNS over TCP, the server's side (RFC 7766): listening sockets and all their connections in epoll sets that
+ * are one sd-event source, at most 64 events each and 5 ms a turn, of which newcomers and those who had a
+ * verified message have half. Messages are framed by two octets of
  * length, may be pipelined, and are answered in any order. Knows nothing of what a message says.
  *
  * Everything a peer can make us hold is bounded by struct stream_limits. Deadlines are per message, never per
  * octet: a message has message_timeout from its first octet (its length) to its last, and a reply has as long
- * to be taken by the peer; a connection with nothing under way has idle_timeout. One that waits for our own
- * answer has no deadline.
+ * to be acknowledged by the peer; a connection with nothing under way has idle_timeout. One that waits for
+ * our own answer has no deadline.
  *
  * A connection is known to the outside by an id, never by a pointer: connections die while requests wait. */
 
@@ -29,10 +30,12 @@ struct stream_limits {
                                             eight times as many) */
         uint32_t message_bytes;          /* of a longer one no more is kept; on_overlong() tells the peer */
         uint32_t in_flight;     /* messages of one connection that wait for an answer; then we read no more */
-        uint32_t unread_output; /* octets of answers a peer has not taken; then we read no more */
+        uint32_t unread_output; /* octets of answers a peer has not acknowledged, those in the kernel too;
+                                   then we read no more */
         usec_t message_timeout_usec;
         usec_t idle_timeout_usec;
-        struct prefix_list exempt_nets; /* sources without a bound of their own; copied */
+        struct prefix_list exempt_nets; /* sources without a bound of their own: one such network takes at
+                                           most half of all; copied */
 };
 
 #define STREAM_LIMITS_DEFAULT                                                                                \
@@ -49,6 +52,8 @@ struct stream_limits {
 /* Copies, the nets included, into a struct that holds limits already or is all zero; bounds that make no
  * sense are put right. 0 or -ENOMEM (nothing changed). */
 int stream_limits_copy(struct stream_limits *to, const struct stream_limits *from);
+/* To a listening socket, whose connections inherit it: what the kernel holds for them. */
+void stream_limits_apply(const struct stream_limits *limits, int fd);
 
 struct stream_set;
 
@@ -74,7 +79,7 @@ struct stream_set_ops {
 struct stream_statistics {
         uint32_t connections; /* now */
         uint64_t accepted;
-        uint64_t refused; /* closed at once: a bound of the source was reached */
+        uint64_t refused; /* closed at once: a bound was reached, and nobody went in its stead */
         uint64_t evicted; /* closed to make room */
         uint64_t timeouts;
         uint64_t messages;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 #include <bsd/sys/queue.h>
+#include <sys/resource.h>
 
 #include "net/stream-set.h"
 #include "nsregd/admin.h"
@@ -237,11 +238,21 @@ static int reload_prepare(struct reload *reload, char **why)
 
 /* --- commit --- */
 
+/* Some descriptors are left to the database, the name servers and the bus, whoever comes. */
+static uint32_t descriptors_for_connections(void)
+{
+        struct rlimit limit;
+
+        if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur == RLIM_INFINITY)
+                return UINT32_MAX;
+        return (uint32_t) MIN(limit.rlim_cur - MIN(limit.rlim_cur / 4, (rlim_t) 128), (rlim_t) UINT32_MAX);
+}
+
 void configure_limits(struct context *context)
 {
         const struct peer_limits *limits = &context->config->limits;
         struct stream_limits streams = {
-                .connections = limits->connections,
+                .connections = MIN(limits->connections, descriptors_for_connections()),
                 .connections_per_source = limits->connections_per_source,
                 .message_bytes = limits->message_bytes,
                 .in_flight = limits->in_flight_per_connection,

@@ -593,6 +593,78 @@ static void test_two_thousand(void **state)
         pump_until(server->event, stats(server).connections == 0);
 }
 
+/* A peer whose kernel takes next to nothing for it. */
+static int small_peer_connect(uint16_t port)
+{
+        struct sockaddr_storage sockaddr;
+        struct address address = loopback();
+        socklen_t length = address_to_sockaddr(&address, port, &sockaddr);
+        int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), size = 4096;
+
+        assert_true(fd >= 0);
+        assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size)), 0);
+        assert_int_equal(connect(fd, (struct sockaddr *) &sockaddr, length), 0);
+        return fd;
+}
+
+/* What waits in the kernel is held for the peer as well: within the bound, and within the time. */
+static void test_unread_in_the_kernel(void **state)
+{
+        struct stream_limits limits = STREAM_LIMITS_DEFAULT;
+
+        limits.message_timeout_usec = USEC_PER_SEC;
+        _cleanup_(server_freep) struct server *server = server_new_with(limits, true);
+        _cleanup_close_ int fd = small_peer_connect(server->port);
+
+        pump_until(server->event, ({
+                           uint8_t buffer[14];
+                           size_t size = frame(buffer, 'b', 1, 12);
+                           (void) !send(fd, buffer, size, MSG_DONTWAIT | MSG_NOSIGNAL);
+                           stats(server).timeouts == 1;
+                   }));
+        /* 64 KiB are the bound, 60000 octets an answer. */
+        assert_true(server->n_messages <= 3);
+}
+
+/* One small answer after another, and none is read: that the kernel takes them is no sign of life. */
+static void test_never_acknowledged(void **state)
+{
+        struct stream_limits limits = STREAM_LIMITS_DEFAULT;
+        usec_t next = 0;
+
+        limits.message_timeout_usec = 500 * USEC_PER_MSEC;
+        _cleanup_(server_freep) struct server *server = server_new_with(limits, true);
+        _cleanup_close_ int fd = small_peer_connect(server->port);
+
+        say(fd, 'b', 1);
+        pump_until(server->event, ({
+                           if (now_usec(CLOCK_MONOTONIC) >= next) {
+                                   uint8_t buffer[14];
+                                   size_t size = frame(buffer, 'e', 1, 12);
+                                   (void) !send(fd, buffer, size, MSG_DONTWAIT | MSG_NOSIGNAL);
+                                   next = now_usec(CLOCK_MONOTONIC) + 50 * USEC_PER_MSEC;
+                           }
+                           stats(server).timeouts == 1;
+                   }));
+        assert_int_equal(stats(server).connections, 0);
+}
+
+/* The peer has ended, and does not take what it asked for: that is not left to the kernel for minutes. */
+static void test_ended_and_unread(void **state)
+{
+        struct stream_limits limits = STREAM_LIMITS_DEFAULT;
+
+        limits.message_timeout_usec = 500 * USEC_PER_MSEC;
+        _cleanup_(server_freep) struct server *server = server_new_with(limits, true);
+        _cleanup_close_ int fd = small_peer_connect(server->port);
+
+        say(fd, 'b', 1);
+        assert_int_equal(shutdown(fd, SHUT_WR), 0);
+        pump_until(server->event, stats(server).connections == 0 && server->n_messages == 1);
+        assert_int_equal(stats(server).timeouts, 1);
+}
+
+/* Who comes has a place, instead of one who says nothing. */
 static void test_per_source_bound(void **state)
 {
         struct stream_limits limits = STREAM_LIMITS_DEFAULT;
@@ -604,18 +676,74 @@ static void test_per_source_bound(void **state)
                 fds[i] = peer_connect(server->port);
         pump_until(server->event, stats(server).connections == 3);
         _cleanup_close_ int fourth = peer_connect(server->port);
-        hear_end(server, fourth);
-        assert_int_equal(stats(server).refused, 1);
+        hear_end(server, fds[0]);
+        assert_int_equal(stats(server).connections, 3);
+        assert_int_equal(stats(server).evicted, 1);
+        say(fourth, 'e', 4);
+        hear_mark(server, fourth, 4);
         _cleanup_close_ int other = peer_connect_from("127.0.0.2", server->port);
         say(other, 'e', 5);
         hear_mark(server, other, 5);
-        close(fds[0]);
-        pump_until(server->event, stats(server).connections == 3);
-        _cleanup_close_ int again = peer_connect(server->port);
-        say(again, 'e', 6);
-        hear_mark(server, again, 6);
-        close(fds[1]);
-        close(fds[2]);
+        assert_int_equal(stats(server).evicted, 1);
+        assert_int_equal(stats(server).connections, 4);
+        for (size_t i = 0; i < 3; i++)
+                close(fds[i]);
+}
+
+/* Within a source as well those go first who never had a verified message; and newcomers find a place. */
+static void test_crowd_of_one_source(void **state)
+{
+        struct stream_limits limits = STREAM_LIMITS_DEFAULT;
+        static const uint8_t answer[12] = { 0, 7 };
+        int owners[8], crowd[40];
+
+        limits.connections_per_source = 12;
+        _cleanup_(server_freep) struct server *server = server_new_with(limits, false);
+        for (unsigned i = 0; i < ELEMENTSOF(owners); i++) {
+                owners[i] = peer_connect(server->port);
+                say(owners[i], 'v', (uint8_t) i);
+                pump_until(server->event, server->n_held == i + 1);
+                assert_int_equal(stream_set_reply(server->set, server->held[i], answer, sizeof(answer)), 0);
+                hear_mark(server, owners[i], 7);
+        }
+        for (unsigned i = 0; i < ELEMENTSOF(crowd); i++)
+                crowd[i] = peer_connect(server->port);
+        pump_until(server->event,
+                   stats(server).accepted + stats(server).refused == ELEMENTSOF(owners) + ELEMENTSOF(crowd));
+        _cleanup_close_ int late = peer_connect(server->port);
+        say(late, 'e', 9);
+        hear_mark(server, late, 9);
+        for (unsigned i = 0; i < ELEMENTSOF(owners); i++) {
+                assert_true(stream_set_is_alive(server->set, server->held[i]));
+                say(owners[i], 'e', (uint8_t) i);
+                hear_mark(server, owners[i], (uint8_t) i);
+                close(owners[i]);
+        }
+        assert_int_equal(stats(server).refused, 0);
+        for (unsigned i = 0; i < ELEMENTSOF(crowd); i++)
+                close(crowd[i]);
+}
+
+/* No rate binds it, and still it leaves half to others. */
+static void test_exempt_network_has_a_share(void **state)
+{
+        struct stream_limits limits = STREAM_LIMITS_DEFAULT;
+        char from[32];
+        int crowd[20];
+
+        limits.connections = 8;
+        limits.connections_per_source = 1;
+        _cleanup_(server_freep) struct server *server = server_new_with(limits, true);
+        for (unsigned i = 0; i < ELEMENTSOF(crowd); i++) {
+                snprintf(from, sizeof(from), "127.0.%u.1", i);
+                crowd[i] = peer_connect_from(from, server->port);
+        }
+        pump_until(server->event, stats(server).accepted == ELEMENTSOF(crowd));
+        assert_int_equal(stats(server).connections, 4);
+        say(crowd[ELEMENTSOF(crowd) - 1], 'e', 1);
+        hear_mark(server, crowd[ELEMENTSOF(crowd) - 1], 1);
+        for (unsigned i = 0; i < ELEMENTSOF(crowd); i++)
+                close(crowd[i]);
 }
 
 static void test_eviction(void **state)
@@ -681,6 +809,36 @@ static void test_out_of_descriptors(void **state)
         assert_true(turns < 300); /* each turn of pump waits 5 ms when nothing is to be done */
         hear_mark(server, first, 1);
         hear_mark(server, second, 2);
+}
+
+/* No descriptor left, and connections that say nothing have some. */
+static void test_descriptors_of_the_silent(void **state)
+{
+        _cleanup_(server_freep) struct server *server = server_new();
+        int crowd[20], owner;
+        struct rlimit before, few;
+        static const uint8_t answer[12] = { 0, 7 };
+
+        if (strstr(getenv("LD_PRELOAD") ?: "", "vgpreload"))
+                return;
+        owner = peer_connect(server->port);
+        for (unsigned i = 0; i < ELEMENTSOF(crowd); i++)
+                crowd[i] = peer_connect(server->port);
+        _cleanup_close_ int late = peer_connect(server->port);
+        say(owner, 'v', 1);
+        assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+        few = before;
+        few.rlim_cur = (rlim_t) late + 1 + 6;
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+        pump_until(server->event, server->n_held == 1);
+        say(late, 'e', 9);
+        hear_mark(server, late, 9);
+        assert_int_equal(stream_set_reply(server->set, server->held[0], answer, sizeof(answer)), 0);
+        hear_mark(server, owner, 7);
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+        for (unsigned i = 0; i < ELEMENTSOF(crowd); i++)
+                close(crowd[i]);
+        close(owner);
 }
 
 static void test_drain(void **state)
@@ -752,9 +910,15 @@ int main(void)
                 cmocka_unit_test(test_slow_reader),
                 cmocka_unit_test(test_always_readable_starves_nobody),
                 cmocka_unit_test(test_two_thousand),
+                cmocka_unit_test(test_unread_in_the_kernel),
+                cmocka_unit_test(test_never_acknowledged),
+                cmocka_unit_test(test_ended_and_unread),
                 cmocka_unit_test(test_per_source_bound),
+                cmocka_unit_test(test_crowd_of_one_source),
+                cmocka_unit_test(test_exempt_network_has_a_share),
                 cmocka_unit_test(test_eviction),
                 cmocka_unit_test(test_out_of_descriptors),
+                cmocka_unit_test(test_descriptors_of_the_silent),
                 cmocka_unit_test(test_drain),
                 cmocka_unit_test(test_limits_at_run_time),
         };
