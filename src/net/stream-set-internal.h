@@ -32,6 +32,7 @@ struct connection {
 
         uint32_t in_flight;
         bool held;       /* the next message is there, and waits for the end of one before it */
+        bool failed;     /* had a message with a signature that was wrong */
         bool eof;        /* the peer sends no more, but may still read */
         bool processing; /* on the stack: nobody frees it */
         bool doomed;

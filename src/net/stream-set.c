@@ -588,6 +588,27 @@ void stream_set_mark_verified(struct stream_set *set, struct stream_id id)
         connection_set_express(set, connection, EXPRESS_MESSAGES);
 }
 
+void stream_set_mark_failed(struct stream_set *set, struct stream_id id)
+{
+        struct connection *connection = find(set, id);
+
+        if (!connection)
+                return;
+        connection->failed = true;
+        connection_set_express(set, connection, 0);
+}
+
+enum stream_record stream_set_record(const struct stream_set *set, struct stream_id id)
+{
+        const struct connection *connection = find(set, id);
+
+        if (!connection)
+                return STREAM_NEW;
+        if (connection->failed)
+                return STREAM_FAILED;
+        return connection->place.proven ? STREAM_PROVEN : STREAM_NEW;
+}
+
 bool stream_set_is_alive(const struct stream_set *set, struct stream_id id)
 {
         return find(set, id) != NULL;

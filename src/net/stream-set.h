@@ -116,6 +116,15 @@ void stream_set_close(struct stream_set *set, struct stream_id id);
 /* A complete message of this connection was verified: among its like it is now the last to be closed when
  * room is needed. */
 void stream_set_mark_verified(struct stream_set *set, struct stream_id id);
+/* One turned out to be signed by somebody else. */
+void stream_set_mark_failed(struct stream_set *set, struct stream_id id);
+/* What is known of the connection by its messages. */
+enum stream_record {
+        STREAM_NEW,    /* nothing, or it is gone */
+        STREAM_PROVEN, /* some were verified, and none failed */
+        STREAM_FAILED,
+};
+enum stream_record stream_set_record(const struct stream_set *set, struct stream_id id);
 bool stream_set_is_alive(const struct stream_set *set, struct stream_id id);
 
 void stream_set_statistics(const struct stream_set *set, struct stream_statistics *ret);

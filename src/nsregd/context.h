@@ -17,6 +17,7 @@
 struct administration;
 struct announcer;
 struct bus;
+struct busy_watch;
 struct changes;
 struct clock_watch;
 struct journal;
@@ -71,6 +72,7 @@ struct context {
         struct lease_ends *lease_ends;
         struct undos *undos;
         struct clock_watch *clock_watch;
+        struct busy_watch *busy_watch;
         struct keycache *keycache;
         struct announcer *announcer;
         struct journal *journal;

@@ -64,32 +64,42 @@ struct keycache *keycache_free(struct keycache *cache)
         return NULL;
 }
 
+static int keycache_load(const struct dns_key *key, EVP_PKEY **ret, const char **why)
+{
+        int r = dns_key_check(key, why);
+
+        return r < 0 ? r : dns_key_load(key, ret);
+}
+
 int keycache_get(struct keycache *cache, const struct dns_key *key, EVP_PKEY **ret, const char **why)
 {
         struct cached_key *cached, search;
-        int r;
 
         search.key = key;
         cached = RB_FIND(key_tree, &cache->keys, &search);
         if (cached) {
                 TAILQ_REMOVE(&cache->uses, cached, by_use);
                 TAILQ_INSERT_TAIL(&cache->uses, cached, by_use);
+                EVP_PKEY_up_ref(cached->pkey);
                 *ret = cached->pkey;
                 return 0;
         }
+        return keycache_load(key, ret, why);
+}
 
-        r = dns_key_check(key, why);
-        if (r < 0)
-                return r;
+void keycache_keep(struct keycache *cache, const struct dns_key *key, EVP_PKEY *pkey)
+{
+        struct cached_key *cached, search;
+
+        search.key = key;
+        if (RB_FIND(key_tree, &cache->keys, &search))
+                return;
         cached = malloc(offsetof(struct cached_key, copy) + offsetof(struct dns_key, public_key) +
                         key->length);
         if (!cached)
-                return -ENOMEM;
-        r = dns_key_load(key, &cached->pkey);
-        if (r < 0) {
-                free(cached);
-                return r;
-        }
+                return;
+        EVP_PKEY_up_ref(pkey);
+        cached->pkey = pkey;
         memcpy(&cached->copy, key, offsetof(struct dns_key, public_key) + key->length);
         cached->key = &cached->copy;
         if (cache->n_keys >= cache->n_max)
@@ -97,6 +107,4 @@ int keycache_get(struct keycache *cache, const struct dns_key *key, EVP_PKEY **r
         RB_INSERT(key_tree, &cache->keys, cached);
         TAILQ_INSERT_TAIL(&cache->uses, cached, by_use);
         cache->n_keys++;
-        *ret = cached->pkey;
-        return 0;
 }

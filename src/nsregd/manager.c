@@ -7,6 +7,7 @@
 #include "nsregd/admin.h"
 #include "nsregd/announce.h"
 #include "nsregd/bus.h"
+#include "nsregd/busy-watch.h"
 #include "nsregd/change.h"
 #include "nsregd/clock-watch.h"
 #include "nsregd/context.h"
@@ -177,6 +178,8 @@ static int make_parts(struct context *context)
                 r = undos_new(context, &context->undos);
         if (r >= 0)
                 r = clock_watch_new(context, &context->clock_watch);
+        if (r >= 0)
+                r = busy_watch_new(context, &context->busy_watch);
         if (r >= 0)
                 r = reload_new(context, &context->reload);
         if (r >= 0)
@@ -351,6 +354,7 @@ struct manager *manager_free(struct manager *manager)
         udp_server_free(context->datagrams);
         stop_free(context->stop);
         clock_watch_free(context->clock_watch);
+        busy_watch_free(context->busy_watch);
         store_free(context->store);
         left_over_free(context->left_over);
         imports_free(context->imports);

@@ -4,6 +4,7 @@
 
 #include "net/stream-set.h"
 #include "nsregd/announce.h"
+#include "nsregd/capacity.h"
 #include "nsregd/change.h"
 #include "nsregd/clock-watch.h"
 #include "nsregd/context.h"
@@ -16,7 +17,8 @@
 #include "upstream/publisher.h"
 
 /* However long an upstream's time-out is, a client that waits longer has given up. */
-#define PUBLISH_TIMEOUT_MAX_USEC (8 * USEC_PER_SEC)
+#define PUBLISH_TIMEOUT_MAX_USEC      (8 * USEC_PER_SEC)
+#define VERIFICATIONS_PER_MEASUREMENT 16
 
 /* What a request waits for, and who may end it:
  *
@@ -54,7 +56,7 @@ struct request {
         usec_t received_usec; /* monotonic */
         struct update update;
         struct address source;
-        bool waiting;               /* has a place among those of its source that wait */
+        struct quota_wait wait;     /* its place among those of its source that wait */
         struct served_zone *served; /* pinned; NULL: none was found */
         struct change change;
         struct grant grant;
@@ -104,8 +106,7 @@ static void request_free(struct request *request)
         zone_end(context->zones, request->served);
         LIST_REMOVE(request, requests);
         context->n_requests--;
-        if (request->waiting)
-                quota_return_waiting(context->quota, &request->source);
+        quota_return_waiting(context->quota, &request->wait);
         update_clear(&request->update);
         free(request->addresses);
         free(request);
@@ -209,17 +210,18 @@ static bool request_decode(struct request *request, const struct dns_message *me
 static bool request_take_places(struct request *request)
 {
         struct context *context = request->context;
+        usec_t now = now_usec(CLOCK_MONOTONIC);
 
-        if (!quota_take_update(context->quota, &request->source, now_usec(CLOCK_MONOTONIC)))
+        if (!standing_take_update(context->standing, &request->update.name, &request->source, now) &&
+            !quota_take_update(context->quota, &request->source, now))
                 return decide(&request->decision, DNS_RCODE_SERVFAIL, DNS_EDE_NOT_READY,
                               "too many updates; try again later");
         if (context->n_requests > context->config->limits.waiting)
                 return decide(&request->decision, DNS_RCODE_SERVFAIL, DNS_EDE_NOT_READY,
                               "too busy; try again later");
-        if (!quota_take_waiting(context->quota, &request->source))
+        if (!quota_take_waiting(context->quota, &request->source, &request->wait))
                 return decide(&request->decision, DNS_RCODE_SERVFAIL, DNS_EDE_NOT_READY,
                               "too many requests of this network wait; try again later");
-        request->waiting = true;
         return true;
 }
 
@@ -287,11 +289,28 @@ static const struct name_entry *request_entry(const struct request *request)
         return registry_find(request->served->zone, &request->update.name);
 }
 
+static bool request_may_claim_more(struct request *request)
+{
+        struct quota *quota = request->context->quota;
+        uint32_t most = request->served->policy.max_names_per_source;
+
+        if (most == 0)
+                return true;
+        if (quota_names(quota, &request->source) >= most)
+                return decide(&request->decision, DNS_RCODE_REFUSED, DNS_EDE_PROHIBITED,
+                              "this machine has claimed %u names already (max-names-per-source)", most);
+        if (quota_names_of_network(quota, &request->source) >= (uint64_t) most * 4)
+                return decide(&request->decision, DNS_RCODE_REFUSED, DNS_EDE_PROHIBITED,
+                              "this network has claimed %llu names already (four times "
+                              "max-names-per-source)",
+                              (unsigned long long) most * 4);
+        return true;
+}
+
 static enum admission request_admit(struct request *request)
 {
         struct context *context = request->context;
         struct registry_time now = context_time(context);
-        const struct zone_policy *policy = &request->served->policy;
         const struct name_entry *entry;
         enum admission admission;
 
@@ -304,13 +323,8 @@ static enum admission request_admit(struct request *request)
                        "the registrar does not know the owners of this zone yet; try again later");
                 return ADMISSION_REFUSED;
         }
-        if ((!entry || !entry->state->claimed) && policy->max_names_per_source > 0 &&
-            quota_names(context->quota, &request->source) >= policy->max_names_per_source) {
-                decide(&request->decision, DNS_RCODE_REFUSED, DNS_EDE_PROHIBITED,
-                       "this machine has claimed %u names already (max-names-per-source)",
-                       policy->max_names_per_source);
+        if ((!entry || !entry->state->claimed) && !request_may_claim_more(request))
                 return ADMISSION_REFUSED;
-        }
         return ADMISSION_NEW;
 }
 
@@ -386,40 +400,103 @@ static int request_verify_signature(const struct request *request, EVP_PKEY *key
         return r < 0 ? r : dns_sig0_verify(&message, &sig, key);
 }
 
+/* By what was verified before: on this connection, or for this name from this network. */
+static enum quota_asker request_asker(const struct request *request, bool known, bool *ret_owes)
+{
+        struct context *context = request->context;
+        usec_t now = now_usec(CLOCK_MONOTONIC);
+
+        *ret_owes = false;
+        if (!known)
+                return QUOTA_UNKNOWN_NAME;
+        switch (stream_set_record(context->streams, request->stream)) {
+        case STREAM_FAILED:
+                return QUOTA_STRANGER;
+        case STREAM_PROVEN:
+                return QUOTA_PROVEN;
+        case STREAM_NEW:
+                break;
+        }
+        *ret_owes = standing_take_failure(context->standing, &request->update.name, &request->source, now);
+        return *ret_owes ? QUOTA_PROVEN : QUOTA_STRANGER;
+}
+
+/* The machine is measured with what it does anyway, now and then. */
+static int request_measure(const struct request *request, EVP_PKEY *key, unsigned algorithm)
+{
+        struct context *context = request->context;
+        usec_t begin;
+        int r;
+
+        if (context->statistics.verifications % VERIFICATIONS_PER_MEASUREMENT != 0)
+                return request_verify_signature(request, key);
+        begin = capacity_begin();
+        r = request_verify_signature(request, key);
+        if (r >= 0)
+                capacity_end(algorithm, begin);
+        if (context->config->limits.verifications_per_second == 0)
+                quota_set_verification_rate(context->quota, capacity_verifications_per_second() / 2);
+        return r;
+}
+
+static void request_not_verified(struct request *request, int error)
+{
+        struct context *context = request->context;
+
+        context->statistics.verification_failures++;
+        if (error == -EKEYREJECTED) {
+                stream_set_mark_failed(context->streams, request->stream);
+                request_refuse_with(request, DNS_RCODE_NOTAUTH, DNS_EDE_NONE, "the signature is wrong");
+        } else
+                request_refuse_with(request, DNS_RCODE_SERVFAIL, DNS_EDE_NOT_READY,
+                                    "the signature could not be verified; try again later");
+}
+
+static void request_verified(struct request *request, struct quota_loan *loan, bool owes)
+{
+        struct context *context = request->context;
+        const struct dns_name *name = &request->update.name;
+        usec_t now = now_usec(CLOCK_MONOTONIC);
+
+        quota_return_verification(loan);
+        if (owes)
+                standing_return_failure(context->standing, name, &request->source, now);
+        standing_note(context->standing, name, &request->source, now);
+        stream_set_mark_verified(context->streams, request->stream);
+        request_apply(request);
+}
+
 static void request_verify(struct request *request)
 {
         struct context *context = request->context;
         const struct name_entry *entry = request_entry(request);
-        bool known = entry && entry->state->claimed;
-        EVP_PKEY *key;
+        bool known = entry && entry->state->claimed, owes;
+        const struct dns_key *key = known ? entry->state->key : &request->update.key;
+        enum quota_asker asker = request_asker(request, known, &owes);
+        struct quota_loan loan;
+        EVP_PKEY *pkey;
         int r;
 
         request->stage = REQUEST_VERIFYING;
-        if (!quota_take_verification(context->quota, &request->source, !known, now_usec(CLOCK_MONOTONIC))) {
+        if (!quota_take_verification(context->quota, &request->update.name, &request->source, asker,
+                                     capacity_weight(key->algorithm), now_usec(CLOCK_MONOTONIC), &loan)) {
                 request_refuse_with(request, DNS_RCODE_SERVFAIL, DNS_EDE_NOT_READY,
                                     "too many signatures to verify; try again later");
                 return;
         }
-        if (!request_load_key(request, known ? entry->state->key : &request->update.key, &key)) {
+        if (!request_load_key(request, key, &pkey)) {
                 request_refuse(request, false);
                 return;
         }
         context->statistics.verifications++;
-        r = request_verify_signature(request, key);
-        if (r < 0) {
-                context->statistics.verification_failures++;
-                if (r == -EKEYREJECTED)
-                        request_refuse_with(request, DNS_RCODE_NOTAUTH, DNS_EDE_NONE,
-                                            "the signature is wrong");
-                else
-                        request_refuse_with(request, DNS_RCODE_SERVFAIL, DNS_EDE_NOT_READY,
-                                            "the signature could not be verified; try again later");
-                return;
-        }
-        quota_return_verification(context->quota, &request->source, !known);
-        stream_set_mark_verified(context->streams, request->stream);
-        standing_note(context->standing, &request->update.name, &request->source);
-        request_apply(request);
+        r = request_measure(request, pkey, key->algorithm);
+        if (r >= 0)
+                keycache_keep(context->keycache, key, pkey);
+        EVP_PKEY_free(pkey);
+        if (r < 0)
+                request_not_verified(request, r);
+        else
+                request_verified(request, &loan, owes);
 }
 
 /* --- apply: check 11 --- */

@@ -45,7 +45,7 @@ struct zone_policy {
         enum ptr_policy ptr_policy;
         struct name_list reverse_zones; /* of all upstreams together: where an address can get a PTR */
         uint32_t max_names;             /* 0 = no limit */
-        uint32_t max_names_per_source;  /* 0 = no limit */
+        uint32_t max_names_per_source;  /* four times as many for a /24 or /64; 0 = no limit */
         uint32_t max_records_per_name;
         uint32_t algorithms;     /* bit 1 << enum dns_algorithm */
         usec_t adopt_until_usec; /* real time; 0: not set */
@@ -67,7 +67,7 @@ struct peer_limits {
         usec_t message_timeout_usec;
         usec_t idle_timeout_usec;
         uint32_t updates_per_second_per_source;
-        uint32_t verifications_per_second; /* 0 = half of what the machine measures at start */
+        uint32_t verifications_per_second; /* 0 = half of what the machine is measured to do */
         uint32_t unknown_name_share;       /* per cent of verifications_per_second */
         uint32_t new_names_per_minute_per_source;
         uint32_t waiting;

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Peers that mean no good: the daemon answers everybody else as ever, and each costs what the limits allow."""
 
+import collections
+import contextlib
 import os
 import random
 import socket
+import threading
 import time
 
 import pytest
@@ -128,16 +131,51 @@ def test_connections_per_source(lab):
             peer.close()
 
 
+def flood(client, messages, connections=4):
+    """Sends all at once; returns the replies, in whatever order."""
+    kept = [client.connect() for _ in range(connections)]
+    try:
+        for i, connection in enumerate(kept):
+            part = messages[i::connections]
+            connection.send_raw(b"".join(len(message).to_bytes(2, "big") + message for message in part))
+        return [connection.receive() for i, connection in enumerate(kept) for _ in messages[i::connections]]
+    finally:
+        for connection in kept:
+            connection.close()
+
+
 def test_updates_per_second(lab):
+    """While there is more to do than can be done."""
     nsregd = lab.nsregd(zones={ZONE: zone()},
-                        limits={"updates-per-second-per-source": 5, "exempt-nets": ["10.0.0.0/8"]}).start()
+                        limits={"updates-per-second-per-source": 5, "exempt-nets": ["10.0.0.0/8"],
+                                "new-names-per-minute-per-source": 100000,
+                                "in-flight-per-connection": 10000}).start()
     greedy, other = nsregd.client(ZONE, source="127.0.0.5"), nsregd.client(ZONE, source="127.0.0.6")
-    with greedy.connect() as connection:
-        replies = [greedy.claim(f"n{i}", "10.0.0.1", connection=connection) for i in range(40)]
+    now = int(time.time())
+    assert other.claim("mine", "10.0.0.1", inception=now - 280).rcode == "NOERROR"
+    replies = flood(greedy, [greedy.original(f"n{i}", ["10.0.0.1"]).wire for i in range(1200)])
     limited = [reply for reply in replies if reply.rcode == "SERVFAIL"]
-    assert limited and all("too many updates" in reply.text for reply in limited)
+    assert limited and all("too many" in reply.text for reply in limited)
+    assert any("too many updates" in reply.text for reply in limited)
     assert sum(reply.rcode == "NOERROR" for reply in replies) >= 5
-    assert other.claim("mine", "10.0.0.1").rcode == "NOERROR"
+    assert other.claim("mine", "10.0.0.1", inception=now - 270).rcode == "NOERROR"
+
+
+def test_nobody_is_refused_by_an_idle_processor(lab):
+    """However small the rates are: they share out what is scarce."""
+    nsregd = lab.nsregd(zones={ZONE: zone()},
+                        limits={"updates-per-second-per-source": 1, "verifications-per-second": 10,
+                                "new-names-per-minute-per-source": 100000, "exempt-nets": ["10.0.0.0/8"]}).start()
+    client = nsregd.client(ZONE, source="127.0.0.5")
+    bad = client.original("bad", ["10.0.0.1"]).wire
+    bad = bad[:-1] + bytes([bad[-1] ^ 1])
+    with client.connect() as connection:
+        for i in range(60):
+            time.sleep(0.02)
+            assert client.claim(f"n{i}", "10.0.0.1", connection=connection).rcode == "NOERROR", i
+            time.sleep(0.02)
+            connection.send(bad)
+            assert connection.receive(timeout=20).rcode == "NOTAUTH", i
 
 
 def test_new_names_per_minute(lab):
@@ -151,27 +189,116 @@ def test_new_names_per_minute(lab):
     assert nsregd.client(ZONE, source="127.0.0.6").claim("mine", "10.0.0.1").rcode == "NOERROR"
 
 
+def spoil(message):
+    """A signature that is wrong, and no less work for it."""
+    return message[:-1] + bytes([message[-1] ^ 1])
+
+
 def test_forged_signatures_cost_their_source(lab):
     """Forgers use up their own share; owners are verified as ever, and get their tokens back."""
     nsregd = lab.nsregd(zones={ZONE: zone()},
                         limits={"verifications-per-second": 64, "exempt-nets": ["10.0.0.0/8"],
-                                "updates-per-second-per-source": 100000,
+                                "updates-per-second-per-source": 100000, "in-flight-per-connection": 10000,
                                 "new-names-per-minute-per-source": 100000}).start()
-    owner = nsregd.client(ZONE, source="127.0.0.6")
-    assert owner.claim("mine", "10.0.0.1").rcode == "NOERROR"
-    forger = nsregd.client(ZONE, source="127.0.0.5")
-    forged = forger.original("forged", ["10.0.0.1"]).wire
-    forged = forged[:-1] + bytes([forged[-1] ^ 1])
-    with forger.connect() as connection:
-        rcodes = []
-        for _ in range(60):
-            connection.send(forged)
-            rcodes.append(connection.receive(timeout=20).rcode)
-    assert "NOTAUTH" in rcodes and "SERVFAIL" in rcodes
-    assert set(rcodes) == {"NOTAUTH", "SERVFAIL"}
     now = int(time.time())
+    owner = nsregd.client(ZONE, source="127.0.0.6")
+    assert owner.claim("mine", "10.0.0.1", inception=now - 250).rcode == "NOERROR"
+    forger = nsregd.client(ZONE, source="127.0.0.5")
+    forged = spoil(forger.original("forged", ["10.0.0.1"]).wire)
+    rcodes = collections.Counter(reply.rcode for reply in flood(forger, [forged] * 1500))
+    assert set(rcodes) == {"NOTAUTH", "SERVFAIL"}, rcodes
     for i in range(40):
         assert owner.claim("mine", "10.0.0.1", inception=now - 200 + i).rcode == "NOERROR", i
+
+
+class Flooder(threading.Thread):
+    """Keeps the daemon busy with the same message from one source over some connections, until it is told to end."""
+
+    def __init__(self, client, message, connections=3):
+        super().__init__(daemon=True)
+        frame = len(message).to_bytes(2, "big") + message
+        self.burst, self.ending = frame * 50, threading.Event()
+        self.kept = [client.connect() for _ in range(connections)]
+        self.start()
+
+    def run(self):
+        while not self.ending.is_set():
+            for connection in self.kept:
+                try:
+                    connection.socket.setblocking(False)
+                    connection.socket.send(self.burst)
+                except OSError:
+                    pass
+                try:
+                    while connection.socket.recv(1 << 16):
+                        pass
+                except OSError:
+                    pass
+
+    def end(self):
+        self.ending.set()
+        self.join()
+        for connection in self.kept:
+            connection.close()
+
+
+@pytest.mark.parametrize("how", ("kept", "anew"))
+def test_owners_have_a_reserve(lab, how):
+    """Forged updates for the owner's own name, and bad signatures for names of the attackers' own, while there is more
+    to do than can be done: whoever verified last, from there, is verified."""
+    nsregd = lab.nsregd(zones={ZONE: zone()},
+                        limits={"verifications-per-second": 40, "exempt-nets": ["10.0.0.0/8"],
+                                "updates-per-second-per-source": 10}).start()
+    now = int(time.time())
+    owner = nsregd.client(ZONE, source="127.0.0.6")
+    assert owner.claim("mine", "10.0.0.1", inception=now - 280).rcode == "NOERROR"
+    floods = []
+    try:
+        for i in range(6):
+            forger = nsregd.client(ZONE, source=f"127.0.0.{10 + i}", key=owner.key)
+            floods.append(Flooder(forger, spoil(forger.original("mine", ["10.0.0.1"]).wire)))
+        for i in range(3):
+            forger = nsregd.client(ZONE, source=f"127.0.0.{20 + i}")
+            assert forger.claim(f"own{i}", "10.0.0.1", inception=now - 280).rcode in ("NOERROR", "SERVFAIL")
+            floods.append(Flooder(forger, spoil(forger.original(f"own{i}", ["10.0.0.1"]).wire)))
+        time.sleep(0.3)
+        connection = owner.connect() if how == "kept" else None
+        for i in range(40):
+            reply = owner.claim("mine", "10.0.0.1", inception=now - 200 + i, connection=connection)
+            assert reply is not None and reply.rcode == "NOERROR", (i, reply)
+            time.sleep(0.02)
+    finally:
+        for one in floods:
+            one.end()
+    assert nsregd.alive()
+
+
+def test_few_descriptors(lab):
+    """What there is of them goes to those who say something, and a part is left to the daemon itself."""
+
+    class Limited(contextlib.nullcontext):
+        @staticmethod
+        def command():
+            return ["prlimit", "--nofile=256:256"]
+
+    nsregd = lab.nsregd(zones={ZONE: zone()}, netns=Limited()).start()
+    now = int(time.time())
+    owner = nsregd.client(ZONE, source="127.0.0.6")
+    crowd = []
+    try:
+        with owner.connect() as connection:
+            assert owner.claim("mine", "10.0.0.1", inception=now - 280, connection=connection).rcode == "NOERROR"
+            for i in range(600):
+                crowd.append(socket.create_connection((nsregd.address, nsregd.port), timeout=10,
+                                                      source_address=(f"127.0.{1 + i % 3}.1", 0)))
+            for i in range(10):
+                assert owner.claim("mine", "10.0.0.1", inception=now - 200 + i).rcode == "NOERROR"
+            assert owner.claim("mine", "10.0.0.1", inception=now - 100, connection=connection).rcode == "NOERROR"
+            assert nsregd.client(ZONE, source="127.0.1.1").claim("other", "10.0.0.1").rcode == "NOERROR"
+        assert len(os.listdir(f"/proc/{nsregd.process.pid}/fd")) <= 230
+    finally:
+        for peer in crowd:
+            peer.close()
 
 
 def test_many_keys_do_not_fill_the_memory(lab):

@@ -536,9 +536,14 @@ def test_names_per_source(registrar):
         name = client.full(label)
         return client.send(client.update().add(name, 60, "127.0.0.1").opt().key(name, client.key)
                            .sign(client.key, name))
-    assert claim("127.0.0.3", "a").rcode == "NOERROR"
-    expect(registrar, claim("127.0.0.3", "b"), "REFUSED", PROHIBITED, "max-names-per-source")
-    assert claim("127.0.0.4", "b").rcode == "NOERROR"
+    assert claim("127.0.9.3", "a").rcode == "NOERROR"
+    expect(registrar, claim("127.0.9.3", "b"), "REFUSED", PROHIBITED, "max-names-per-source")
+    assert claim("127.0.9.4", "b").rcode == "NOERROR"
+    # Four times as many for the network that they are of.
+    assert claim("127.0.9.5", "c").rcode == "NOERROR"
+    assert claim("127.0.9.6", "d").rcode == "NOERROR"
+    expect(registrar, claim("127.0.9.7", "e"), "REFUSED", PROHIBITED, "network has claimed 4 names")
+    assert claim("127.0.8.7", "e").rcode == "NOERROR"
 
 
 def test_a_refused_claim_holds_nothing(registrar, client, label):

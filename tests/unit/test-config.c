@@ -375,7 +375,8 @@ static void test_nsregd_defaults(void **state)
         assert_int_equal(zone->policy.min_addr_ttl_sec, plain.min_addr_ttl_sec);
         assert_int_equal(zone->policy.max_records_per_name, plain.max_records_per_name);
         assert_int_equal(zone->policy.algorithms, plain.algorithms);
-        assert_int_equal(zone->policy.max_names, 0);
+        assert_int_equal(zone->policy.max_names, 10000);
+        assert_int_equal(zone->policy.max_names_per_source, 64);
         assert_int_equal(zone->policy.ptr_policy, PTR_POLICY_ALLOWED_NETS);
         assert_false(zone->policy.allow_any_addr);
         assert_prefixes(&zone->policy.allowed_nets, usual_nets);
