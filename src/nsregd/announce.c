@@ -2,9 +2,10 @@
 
 #include "nsregd/announce.h"
 #include "nsregd/context.h"
+#include "util/source.h"
 
-/* So many refusals of one source are told within a window; sources share a table of this size by hash, so
- * memory is bounded whoever comes. */
+/* So many refusals of one source, a /32 or /64, are told within a window; sources share a table of this size
+ * by hash, so memory is bounded whoever comes. */
 #define REFUSALS_PER_WINDOW 5
 #define WINDOW_USEC         USEC_PER_MINUTE
 #define TABLE_SIZE          1024
@@ -14,10 +15,11 @@
 #define NOT_STORED_USEC (10 * USEC_PER_SEC)
 
 struct window {
-        struct address source;
+        struct prefix source;
+        bool others;       /* somebody else's are counted here as well */
         usec_t begin_usec; /* 0: unused */
         unsigned n_told;
-        unsigned n_left_out;
+        uint64_t n_left_out;
 };
 
 struct announcer {
@@ -99,19 +101,19 @@ void announce_name_changed(struct announcer *announcer, const struct dns_name *n
 
 /* --- refusals --- */
 
-static struct window *find_window(struct announcer *announcer, const struct address *source)
+static struct window *find_window(struct announcer *announcer, const struct prefix *source)
 {
         uint32_t hash = 2166136261U;
 
-        for (size_t i = 0; i < sizeof(source->bytes); i++)
-                hash = (hash ^ source->bytes[i]) * 16777619U;
+        for (size_t i = 0; i < sizeof(source->base.bytes); i++)
+                hash = (hash ^ source->base.bytes[i]) * 16777619U;
         return &announcer->windows[hash % TABLE_SIZE];
 }
 
 static void end_window(struct announcer *announcer, struct window *window)
 {
         if (window->n_left_out > 0)
-                ANNOUNCE(announcer, refused_besides, &window->source, window->n_left_out);
+                ANNOUNCE(announcer, refused_besides, &window->source, window->others, window->n_left_out);
         *window = (struct window){};
 }
 
@@ -140,20 +142,22 @@ static int on_windows(sd_event_source *source, uint64_t usec, void *userdata)
 /* False: this one is counted only. */
 static bool may_tell(struct announcer *announcer, const struct address *source)
 {
-        struct window *window = find_window(announcer, source);
+        struct prefix prefix = source_network(source);
+        struct window *window = find_window(announcer, &prefix);
         usec_t now = now_usec(CLOCK_MONOTONIC);
         int enabled;
 
         if (window->begin_usec > 0 && now - window->begin_usec >= WINDOW_USEC)
                 end_window(announcer, window);
         if (window->begin_usec == 0) {
-                *window = (struct window){ .source = *source, .begin_usec = now };
+                *window = (struct window){ .source = prefix, .begin_usec = now };
                 if (sd_event_source_get_enabled(announcer->window_source, &enabled) >= 0 &&
                     enabled == SD_EVENT_OFF) {
                         (void) sd_event_source_set_time(announcer->window_source, now + WINDOW_USEC);
                         (void) sd_event_source_set_enabled(announcer->window_source, SD_EVENT_ONESHOT);
                 }
         }
+        window->others |= !address_equal(&window->source.base, &prefix.base);
         if (window->n_told >= REFUSALS_PER_WINDOW) {
                 window->n_left_out++;
                 return false;
@@ -244,6 +248,12 @@ int announcer_new(struct context *context, struct announcer **ret)
                 return r;
         *ret = TAKE_PTR(announcer);
         return 0;
+}
+
+void announce_end(struct announcer *announcer)
+{
+        for (size_t i = 0; i < TABLE_SIZE; i++)
+                end_window(announcer, &announcer->windows[i]);
 }
 
 struct announcer *announcer_free(struct announcer *announcer)

@@ -28,7 +28,9 @@ struct observer_ops {
         /* "name" NULL: not known. */
         void (*refused)(void *userdata, const struct dns_name *name, const struct address *source,
                         const struct decision *decision, bool owner_mismatch);
-        void (*refused_besides)(void *userdata, const struct address *source, unsigned n);
+        /* So many more of this network, and of others that share its place in the table, that were not told.
+         */
+        void (*refused_besides)(void *userdata, const struct prefix *source, bool others, uint64_t n);
         /* One key changes this name from two machines. "state" is the one of before. */
         void (*twins)(void *userdata, const struct dns_name *name, const struct name_state *state,
                       const struct address *source, const struct address *other);
@@ -79,3 +81,5 @@ void announce_upstream_drifted(struct announcer *announcer, const struct upstrea
                                const struct dns_name *owner);
 void announce_upstream_drained(struct announcer *announcer, const struct upstream *upstream);
 void announce_reconfigured(struct announcer *announcer, bool done);
+/* What was only counted so far is told: nothing more happens. */
+void announce_end(struct announcer *announcer);

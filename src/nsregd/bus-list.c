@@ -2,6 +2,7 @@
 
 #include <bsd/sys/queue.h>
 #include <fnmatch.h>
+#include <stdio.h>
 
 #include "nsregd/bus-list.h"
 #include "nsregd/bus-objects.h"
@@ -14,10 +15,25 @@
 #define SLICE_NAMES 100
 #define GLOB_MAX    255
 
+/* Pages that are asked for and not answered yet. A connection that asks for more is told so at once; so is a
+ * user, with however many connections. They take turns user by user: an administrator waits for one slice of
+ * each other user's, not for all that these have asked for. */
+#define PAGES_PER_SENDER 8
+#define PAGES_PER_USER   32
+#define PAGES_UNASKED    1024 /* of whom the bus has not said yet whose they are */
+/* Messages that the bus has not taken, beyond which nothing is made for it. */
+#define UNSENT_MAX       16
+#define UNSENT_LOOK_USEC (20 * USEC_PER_MSEC)
+
+struct user;
+
 struct page {
         TAILQ_ENTRY(page) pages;
+        struct bus_lists *lists;
+        struct user *user; /* NULL: among the unasked */
         sd_bus_message *message, *reply;
-        bool reserved; /* the names that are reserved, not those that are claimed */
+        sd_bus_slot *asking, *leaving; /* whose is it; is the caller still there */
+        bool reserved;                 /* the names that are reserved, not those that are claimed */
         char glob[GLOB_MAX + 1];
         struct dns_name only; /* length 0: all zones */
         struct dns_name zone; /* where it goes on, behind "label"; a reload may take it away meanwhile */
@@ -26,16 +42,49 @@ struct page {
         size_t bytes;
 };
 
+TAILQ_HEAD(page_list, page);
+
+struct user {
+        TAILQ_ENTRY(user) users;
+        uid_t uid;
+        struct page_list pages;
+        unsigned n_pages;
+};
+
 struct bus_lists {
         struct context *context;
-        sd_event_source *source;
-        TAILQ_HEAD(, page) pages;
+        sd_event_source *source, *unsent_source;
+        struct page_list unasked;
+        unsigned n_unasked;
+        TAILQ_HEAD(, user) users; /* who is next */
 };
+
+static void page_unlink(struct page *page)
+{
+        struct user *user = TAKE_PTR(page->user);
+        struct bus_lists *lists = TAKE_PTR(page->lists);
+
+        if (!lists)
+                return;
+        if (!user) {
+                TAILQ_REMOVE(&lists->unasked, page, pages);
+                lists->n_unasked--;
+                return;
+        }
+        TAILQ_REMOVE(&user->pages, page, pages);
+        if (--user->n_pages > 0)
+                return;
+        TAILQ_REMOVE(&lists->users, user, users);
+        free(user);
+}
 
 static struct page *page_free(struct page *page)
 {
         if (!page)
                 return NULL;
+        page_unlink(page);
+        sd_bus_slot_unref(page->asking);
+        sd_bus_slot_unref(page->leaving);
         sd_bus_message_unref(page->message);
         sd_bus_message_unref(page->reply);
         free(page);
@@ -151,50 +200,179 @@ static int page_reply(struct page *page)
         return r < 0 ? r : sd_bus_send(NULL, page->reply, NULL);
 }
 
+/* Frees the page. */
+static void page_fail(struct page *page, int error)
+{
+        /* Who asked may be gone. */
+        if (error == -E2BIG)
+                (void) sd_bus_reply_method_errorf(page->message, SD_BUS_ERROR_LIMITS_EXCEEDED,
+                                                  "Wait for the answers to what you asked before");
+        else
+                (void) sd_bus_reply_method_errno(page->message, error, NULL);
+        page_free(page);
+}
+
+static bool bus_is_slow(const struct page *page)
+{
+        uint64_t n = 0;
+
+        return sd_bus_get_n_queued_write(sd_bus_message_get_bus(page->message), &n) >= 0 && n > UNSENT_MAX;
+}
+
+static int on_unsent(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        struct bus_lists *lists = userdata;
+
+        background_source_wake(lists->source);
+        return 0;
+}
+
 static int on_turn(sd_event_source *source, uint64_t usec, void *userdata)
 {
         struct bus_lists *lists = userdata;
-        struct page *page = TAILQ_FIRST(&lists->pages);
+        struct user *user = TAILQ_FIRST(&lists->users);
+        struct page *page;
         int r;
 
-        if (!page)
+        if (!user)
                 return 0;
-        TAILQ_REMOVE(&lists->pages, page, pages);
-        r = slice(page, lists->context);
-        if (r == 0)
-                TAILQ_INSERT_TAIL(&lists->pages, page, pages);
-        else {
-                if (r > 0)
-                        r = page_reply(page);
-                /* Who asked may be gone. */
-                if (r < 0)
-                        (void) sd_bus_reply_method_errno(page->message, r, NULL);
-                page_free(page);
+        page = TAILQ_FIRST(&user->pages);
+        if (bus_is_slow(page)) {
+                /* A source that exists is set without memory. */
+                (void) sd_event_source_set_time_relative(lists->unsent_source, UNSENT_LOOK_USEC);
+                (void) sd_event_source_set_enabled(lists->unsent_source, SD_EVENT_ONESHOT);
+                return 0;
         }
-        if (!TAILQ_EMPTY(&lists->pages))
+        TAILQ_REMOVE(&lists->users, user, users);
+        TAILQ_INSERT_TAIL(&lists->users, user, users);
+        TAILQ_REMOVE(&user->pages, page, pages);
+        TAILQ_INSERT_TAIL(&user->pages, page, pages);
+        r = slice(page, lists->context);
+        if (r > 0)
+                r = page_reply(page) < 0 ? -EIO : 1;
+        if (r > 0)
+                page_free(page);
+        else if (r < 0)
+                page_fail(page, r);
+        if (!TAILQ_EMPTY(&lists->users))
                 background_source_wake(source);
         return 0;
 }
 
-/* Most pages are full, or all, within the first slice. Takes the page. */
-static int page_begin(struct bus_lists *lists, struct page *page, const char *contents)
+static struct user *get_user(struct bus_lists *lists, uid_t uid)
 {
+        struct user *user;
+
+        TAILQ_FOREACH (user, &lists->users, users)
+                if (user->uid == uid)
+                        return user;
+        user = calloc(1, sizeof(*user));
+        if (!user)
+                return NULL;
+        user->uid = uid;
+        TAILQ_INIT(&user->pages);
+        TAILQ_INSERT_TAIL(&lists->users, user, users);
+        return user;
+}
+
+static int on_user(sd_bus_message *reply, void *userdata, sd_bus_error *error)
+{
+        struct page *page = userdata;
+        struct bus_lists *lists = page->lists;
+        struct user *user;
+        uint32_t uid;
+
+        page->asking = sd_bus_slot_unref(page->asking);
+        /* Whoever is gone has no user any more. */
+        if (sd_bus_message_is_method_error(reply, NULL) || sd_bus_message_read(reply, "u", &uid) < 0) {
+                page_fail(page, -ENXIO);
+                return 0;
+        }
+        user = get_user(lists, uid);
+        if (!user || user->n_pages >= PAGES_PER_USER) {
+                page_fail(page, user ? -E2BIG : -ENOMEM);
+                return 0;
+        }
+        page_unlink(page);
+        page->lists = lists;
+        page->user = user;
+        TAILQ_INSERT_TAIL(&user->pages, page, pages);
+        user->n_pages++;
+        background_source_wake(lists->source);
+        return 0;
+}
+
+static int on_owner_changed(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+        struct page *page = userdata;
+
+        page_free(page);
+        return 0;
+}
+
+static unsigned count_pages(const struct page_list *pages, const char *sender)
+{
+        const struct page *page;
+        unsigned n = 0;
+
+        TAILQ_FOREACH (page, pages, pages)
+                n += streq(sd_bus_message_get_sender(page->message) ?: "", sender);
+        return n;
+}
+
+static bool may_ask(const struct bus_lists *lists, const char *sender)
+{
+        unsigned n = count_pages(&lists->unasked, sender);
+        const struct user *user;
+
+        TAILQ_FOREACH (user, &lists->users, users)
+                n += count_pages(&user->pages, sender);
+        return n < PAGES_PER_SENDER && lists->n_unasked < PAGES_UNASKED;
+}
+
+/* Who asks is asked for, and watched, in this order: one who has left meanwhile has no user. */
+static int page_ask(struct page *page, const char *sender)
+{
+        sd_bus *bus = sd_bus_message_get_bus(page->message);
+        char match[256];
         int r;
 
+        r = snprintf(match, sizeof(match),
+                     "type='signal',sender='org.freedesktop.DBus',interface='org.freedesktop.DBus',"
+                     "member='NameOwnerChanged',arg0='%s'",
+                     sender);
+        if (r < 0 || (size_t) r >= sizeof(match))
+                return -EINVAL;
+        r = sd_bus_add_match_async(bus, &page->leaving, match, on_owner_changed, NULL, page);
+        return r < 0 ? r
+                     : sd_bus_call_method_async(bus, &page->asking, "org.freedesktop.DBus",
+                                                "/org/freedesktop/DBus", "org.freedesktop.DBus",
+                                                "GetConnectionUnixUser", on_user, page, "s", sender);
+}
+
+/* Takes the page. */
+static int page_begin(struct bus_lists *lists, struct page *page, const char *contents)
+{
+        const char *sender = sd_bus_message_get_sender(page->message) ?: "";
+        int r;
+
+        if (!may_ask(lists, sender)) {
+                page_fail(page, -E2BIG);
+                return 1;
+        }
         r = sd_bus_message_new_method_return(page->message, &page->reply);
         if (r >= 0)
                 r = sd_bus_message_open_container(page->reply, 'a', contents);
         if (r >= 0)
-                r = slice(page, lists->context);
-        if (r == 0) {
-                TAILQ_INSERT_TAIL(&lists->pages, page, pages);
-                background_source_wake(lists->source);
-                return 1;
+                r = page_ask(page, sender);
+        if (r < 0) {
+                page_free(page);
+                return r;
         }
-        if (r > 0)
-                r = page_reply(page);
-        page_free(page);
-        return r < 0 ? r : 1;
+        page->lists = lists;
+        TAILQ_INSERT_TAIL(&lists->unasked, page, pages);
+        lists->n_unasked++;
+        return 1;
 }
 
 static struct page *page_new(sd_bus_message *message, uint32_t limit)
@@ -256,12 +434,13 @@ int bus_list_reserved(struct bus_lists *lists, sd_bus_message *message, sd_bus_e
 
 void bus_lists_clear(struct bus_lists *lists)
 {
-        struct page *page;
+        struct user *user;
 
-        while ((page = TAILQ_FIRST(&lists->pages))) {
-                TAILQ_REMOVE(&lists->pages, page, pages);
-                page_free(page);
-        }
+        while (!TAILQ_EMPTY(&lists->unasked))
+                page_free(TAILQ_FIRST(&lists->unasked));
+        /* With its last page goes the user. */
+        while ((user = TAILQ_FIRST(&lists->users)))
+                page_free(TAILQ_FIRST(&user->pages));
 }
 
 int bus_lists_new(struct context *context, struct bus_lists **ret)
@@ -272,8 +451,14 @@ int bus_lists_new(struct context *context, struct bus_lists **ret)
         if (!lists)
                 return -ENOMEM;
         lists->context = context;
-        TAILQ_INIT(&lists->pages);
+        TAILQ_INIT(&lists->unasked);
+        TAILQ_INIT(&lists->users);
         r = background_source_new(context->event, on_turn, lists, &lists->source);
+        if (r >= 0)
+                r = sd_event_add_time(context->event, &lists->unsent_source, CLOCK_MONOTONIC, 0,
+                                      USEC_PER_MSEC, on_unsent, lists);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(lists->unsent_source, SD_EVENT_OFF);
         if (r < 0)
                 return r;
         *ret = TAKE_PTR(lists);
@@ -286,6 +471,7 @@ struct bus_lists *bus_lists_free(struct bus_lists *lists)
                 return NULL;
         bus_lists_clear(lists);
         sd_event_source_disable_unref(lists->source);
+        sd_event_source_disable_unref(lists->unsent_source);
         free(lists);
         return NULL;
 }

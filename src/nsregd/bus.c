@@ -304,9 +304,19 @@ static const sd_bus_vtable manager_vtable[] = {
 
 /* --- signals --- */
 
+/* Signals that a bus has not taken, beyond which there are no more: one that has stopped is told what is when
+ * it asks. */
+#define SIGNALS_UNSENT_MAX 256
+
+/* NULL: nobody listens. */
 static sd_bus *get_bus(struct bus *bus)
 {
-        return bus ? bus_connection_get(bus->connection) : NULL;
+        sd_bus *connection = bus ? bus_connection_get(bus->connection) : NULL;
+        uint64_t n = 0;
+
+        if (connection && sd_bus_get_n_queued_write(connection, &n) >= 0 && n > SIGNALS_UNSENT_MAX)
+                return NULL;
+        return connection;
 }
 
 /* A signal that cannot be sent is lost, as signals are. */

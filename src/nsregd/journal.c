@@ -90,13 +90,16 @@ static void on_refused(void *userdata, const struct dns_name *name, const struct
                   dns_rcode_to_string(decision->rcode) ?: "refused", decision->text);
 }
 
-static void on_refused_besides(void *userdata, const struct address *source, unsigned n)
+static void on_refused_besides(void *userdata, const struct prefix *source, bool others, uint64_t n)
 {
-        struct texts texts;
-        struct log_fields fields = make_fields(&texts, NULL, source);
+        char text[PREFIX_FORMAT_MAX];
+        struct log_fields fields = { .source = source->base.family == AF_INET6
+                                                       ? prefix_format(source, text)
+                                                       : address_format(&source->base, text) };
 
-        log_event(LOG_NOTICE, MESSAGE_REFUSALS_SUPPRESSED, &fields, "%u more refusals of %s were not logged.",
-                  n, fields.source);
+        log_event(LOG_NOTICE, MESSAGE_REFUSALS_SUPPRESSED, &fields,
+                  "%llu more refusals of %s%s were not logged.", (unsigned long long) n, fields.source,
+                  others ? " and others" : "");
 }
 
 static void on_twins(void *userdata, const struct dns_name *name, const struct name_state *state,

@@ -337,6 +337,8 @@ struct manager *manager_free(struct manager *manager)
 
         if (!manager)
                 return NULL;
+        if (context->announcer)
+                announce_end(context->announcer);
         bus_free(context->bus);
         if (context->changes)
                 requests_drop(context);

@@ -20,6 +20,12 @@ static inline struct prefix source_prefix(const struct address *address, unsigne
         return prefix_from_address(address, address->family == AF_INET6 ? lengths[level] : 32);
 }
 
+/* A host's own network, as far as anybody can tell: a /32 or /64. */
+static inline struct prefix source_network(const struct address *address)
+{
+        return source_prefix(address, address->family == AF_INET6 ? 1 : 0);
+}
+
 /* The prefixes that a holder of something counts in, narrowest first; returns how many. The last one is what
  * may hold no more than half of a total: a /32 or /56, but of exempt networks, which no rate binds, all that
  * one entry of the list has. */

@@ -2,6 +2,7 @@
 """Both daemons on a bus: what they show is what dbus/*.xml says, what they say when something happens."""
 
 import os
+import threading
 import xml.etree.ElementTree
 
 import pytest
@@ -335,6 +336,62 @@ def test_upstream_trouble_shows(lab):
     stage.call("Reconcile")
     eventually(lambda: named.addresses(f"foo.{ZONE}") == stage.nsregd.addresses(f"foo.{ZONE}") or
                named.addresses(f"foo.{ZONE}"), what="the record is back")
+
+
+def bus_tool(stage, *words, user=None):
+    tool = os.path.join(os.environ["NSREG_BUILD"], "tests", "tools", "bus-tool")
+    return stage.bus.run(tool, *words, user=user)
+
+
+def many_names(stage, n=300):
+    client = stage.nsregd.client()
+    with client.connect() as connection:
+        for number in range(n):
+            assert client.claim(f"host{number}", "10.0.0.1", connection=connection).rcode == "NOERROR"
+
+
+def test_nobody_asks_for_more_than_his_share(lab):
+    """Who asks for thousands of pages at once is told to wait; the administrator is answered meanwhile."""
+    stage = Stage(lab, limits={"new-names-per-minute-per-source": 10000})
+    many_names(stage)
+    done = []
+    crowd = [threading.Thread(target=lambda: done.append(bus_tool(stage, "flood", 2500, user=NOBODY)))
+             for _ in range(3)]
+    for one in crowd:
+        one.start()
+    while any(one.is_alive() for one in crowd):
+        assert len(stage.list()) == 300
+    for one in crowd:
+        one.join()
+    assert len(done) == 3
+    for one in done:
+        assert one.returncode == 0, one.stderr
+        made, refused, failed = (int(word) for word in one.stdout.split()[1:])
+        assert made + refused == 2500 and failed == 0
+        assert 1 <= made <= 1000 and refused >= 1500, one.stdout
+    # And whoever waited is answered as ever.
+    assert bus_tool(stage, "flood", 4, user=NOBODY).stdout.split() == ["asked", "4", "0", "0"]
+
+
+def test_work_for_a_caller_that_left_is_dropped(lab):
+    stage = Stage(lab, limits={"new-names-per-minute-per-source": 10000})
+    many_names(stage, 150)
+    for _ in range(40):
+        assert bus_tool(stage, "leave", 8, user=NOBODY).returncode == 0
+    assert bus_tool(stage, "flood", 4, user=NOBODY).stdout.split() == ["asked", "4", "0", "0"]
+    assert len(stage.list()) == 150
+
+
+def test_signals_to_a_bus_that_has_stopped_are_bounded(lab):
+    """They are lost, as signals are; what is can be asked for afterwards."""
+    stage = Stage(lab, limits={"new-names-per-minute-per-source": 100000})
+    monitor = stage.bus.monitor(SERVICE)
+    stage.bus.process.pause()
+    many_names(stage, 5000)
+    stage.bus.process.resume()
+    assert stage.nsregd.client().claim("last", "10.0.0.1").rcode == "NOERROR"
+    eventually(lambda: len(stage.names(glob="host39*")) == 111)
+    assert 100 < len(monitor.signals("NameClaimed")) < 4900
 
 
 def test_the_bus_restarts(stage):

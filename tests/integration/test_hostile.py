@@ -5,6 +5,7 @@ import collections
 import contextlib
 import os
 import random
+import re
 import socket
 import threading
 import time
@@ -212,21 +213,23 @@ def test_forged_signatures_cost_their_source(lab):
 
 
 class Flooder(threading.Thread):
-    """Keeps the daemon busy with the same message from one source over some connections, until it is told to end."""
+    """Keeps the daemon busy with what some clients say again and again, each its own message, until it is told to
+    end."""
 
-    def __init__(self, client, message, connections=3):
+    def __init__(self, sayings):
         super().__init__(daemon=True)
-        frame = len(message).to_bytes(2, "big") + message
-        self.burst, self.ending = frame * 50, threading.Event()
-        self.kept = [client.connect() for _ in range(connections)]
+        self.ending = threading.Event()
+        self.kept = [(client.connect(), (len(message).to_bytes(2, "big") + message) * 20)
+                     for client, message in sayings]
+        for connection, _ in self.kept:
+            connection.socket.setblocking(False)
         self.start()
 
     def run(self):
         while not self.ending.is_set():
-            for connection in self.kept:
+            for connection, burst in self.kept:
                 try:
-                    connection.socket.setblocking(False)
-                    connection.socket.send(self.burst)
+                    connection.socket.send(burst)
                 except OSError:
                     pass
                 try:
@@ -238,7 +241,7 @@ class Flooder(threading.Thread):
     def end(self):
         self.ending.set()
         self.join()
-        for connection in self.kept:
+        for connection, _ in self.kept:
             connection.close()
 
 
@@ -252,15 +255,16 @@ def test_owners_have_a_reserve(lab, how):
     now = int(time.time())
     owner = nsregd.client(ZONE, source="127.0.0.6")
     assert owner.claim("mine", "10.0.0.1", inception=now - 280).rcode == "NOERROR"
-    floods = []
+    sayings = []
+    for i in range(40):
+        forger = nsregd.client(ZONE, source=f"127.0.0.{10 + i}", key=owner.key)
+        sayings.append((forger, spoil(forger.original("mine", ["10.0.0.1"]).wire)))
+    for i in range(20):
+        forger = nsregd.client(ZONE, source=f"127.0.0.{100 + i}")
+        assert forger.claim(f"own{i}", "10.0.0.1", inception=now - 280).rcode in ("NOERROR", "SERVFAIL")
+        sayings.append((forger, spoil(forger.original(f"own{i}", ["10.0.0.1"]).wire)))
+    attack = Flooder(sayings)
     try:
-        for i in range(6):
-            forger = nsregd.client(ZONE, source=f"127.0.0.{10 + i}", key=owner.key)
-            floods.append(Flooder(forger, spoil(forger.original("mine", ["10.0.0.1"]).wire)))
-        for i in range(3):
-            forger = nsregd.client(ZONE, source=f"127.0.0.{20 + i}")
-            assert forger.claim(f"own{i}", "10.0.0.1", inception=now - 280).rcode in ("NOERROR", "SERVFAIL")
-            floods.append(Flooder(forger, spoil(forger.original(f"own{i}", ["10.0.0.1"]).wire)))
         time.sleep(0.3)
         connection = owner.connect() if how == "kept" else None
         for i in range(40):
@@ -268,8 +272,7 @@ def test_owners_have_a_reserve(lab, how):
             assert reply is not None and reply.rcode == "NOERROR", (i, reply)
             time.sleep(0.02)
     finally:
-        for one in floods:
-            one.end()
+        attack.end()
     assert nsregd.alive()
 
 
@@ -320,3 +323,24 @@ def test_many_keys_do_not_fill_the_memory(lab):
     refuse(1500)
     # The address sanitizer keeps freed memory for a while, with a bound of its own.
     assert resident() - before < 60 << 20
+
+
+@pytest.mark.parametrize("how", ("time", "stop"))
+def test_refusals_are_counted_by_network(lab, how):
+    """However many addresses of its /64 somebody uses; and the count is told, though nothing follows."""
+    netns = lab.netns()
+    for i in range(1, 41):
+        netns.ip("address", "add", f"fd00:0:0:1::{i:x}/128", "dev", "lo", "nodad")
+    netns.ip("address", "add", "fd00:0:0:2::1/128", "dev", "lo", "nodad")
+    nsregd = lab.nsregd(zones={ZONE: zone(allowed_nets=["fd00::/16"], reserved_names=["mine"])}, netns=netns,
+                        address="fd00:0:0:1::1", limits={"exempt-nets": []}).start()
+    with netns:
+        for i in range(1, 41):
+            client = nsregd.client(ZONE, source=f"fd00:0:0:1::{i:x}")
+            assert client.claim("mine", "fd00::1").rcode == "REFUSED"
+        assert nsregd.client(ZONE, source="fd00:0:0:2::1").claim("mine", "fd00::1").rcode == "REFUSED"
+    assert len(re.findall(r"mine\.d\.example\.? from fd00:0:0:1:", nsregd.log())) == 5
+    assert "mine.d.example. from fd00:0:0:2::1" in nsregd.log() or "from fd00:0:0:2::1" in nsregd.log()
+    if how == "stop":
+        nsregd.term()
+    nsregd.wait_log(r"35 more refusals of fd00:0:0:1::/64 were not logged", timeout=120)

@@ -1,24 +1,80 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Says on the bus what logind says when the machine wakes. bus-tool woken */
+/* bus-tool woken: says on the bus what logind says when the machine wakes.
+ * bus-tool flood COUNT: asks for so many pages of registrations at once, and tells how many were made, and
+ * how many refused for being too many. bus-tool leave COUNT: asks likewise, and is gone. */
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <systemd/sd-bus.h>
+
+static unsigned n_made, n_refused, n_failed;
+
+static int on_page(sd_bus_message *reply, void *userdata, sd_bus_error *error)
+{
+        if (!sd_bus_message_is_method_error(reply, NULL))
+                n_made++;
+        else if (sd_bus_message_is_method_error(reply, SD_BUS_ERROR_LIMITS_EXCEEDED))
+                n_refused++;
+        else
+                n_failed++;
+        return 0;
+}
+
+static int ask(sd_bus *bus, unsigned count)
+{
+        int r = 0;
+
+        for (unsigned i = 0; i < count && r >= 0; i++)
+                r = sd_bus_call_method_async(bus, NULL, "org.nsreg.Registry1", "/org/nsreg/Registry1",
+                                             "org.nsreg.Registry1.Manager", "ListRegistrations", on_page,
+                                             NULL, "sssu", "", "", "", 0);
+        return r < 0 ? r : sd_bus_flush(bus);
+}
+
+static int flood(sd_bus *bus, unsigned count)
+{
+        int r = ask(bus, count);
+
+        if (r >= 0) {
+                printf("asked\n");
+                fflush(stdout);
+        }
+        while (r >= 0 && n_made + n_refused + n_failed < count) {
+                r = sd_bus_process(bus, NULL);
+                if (r == 0)
+                        r = sd_bus_wait(bus, UINT64_MAX);
+        }
+        printf("%u %u %u\n", n_made, n_refused, n_failed);
+        return r;
+}
+
+static int say_woken(sd_bus *bus)
+{
+        int r = sd_bus_request_name(bus, "org.freedesktop.login1", 0);
+
+        return r < 0 ? r
+                     : sd_bus_emit_signal(bus, "/org/freedesktop/login1", "org.freedesktop.login1.Manager",
+                                          "PrepareForSleep", "b", 0);
+}
 
 int main(int argc, char *argv[])
 {
         sd_bus *bus = NULL;
-        int r = -EINVAL;
+        int r = sd_bus_open_system(&bus);
 
-        if (argc == 2 && strcmp(argv[1], "woken") == 0)
-                r = sd_bus_open_system(&bus);
-        if (r >= 0)
-                r = sd_bus_request_name(bus, "org.freedesktop.login1", 0);
-        if (r >= 0)
-                r = sd_bus_emit_signal(bus, "/org/freedesktop/login1", "org.freedesktop.login1.Manager",
-                                       "PrepareForSleep", "b", 0);
+        if (r >= 0) {
+                if (argc == 2 && strcmp(argv[1], "woken") == 0)
+                        r = say_woken(bus);
+                else if (argc == 3 && strcmp(argv[1], "flood") == 0)
+                        r = flood(bus, (unsigned) atoi(argv[2]));
+                else if (argc == 3 && strcmp(argv[1], "leave") == 0)
+                        r = ask(bus, (unsigned) atoi(argv[2]));
+                else
+                        r = -EINVAL;
+        }
         if (r < 0)
                 fprintf(stderr, "bus-tool: %s\n", strerror(-r));
         sd_bus_flush_close_unref(bus);
