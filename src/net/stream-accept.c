@@ -6,6 +6,9 @@
 #include "util/log.h"
 
 #define ACCEPT_PAUSE_USEC (200 * USEC_PER_MSEC)
+/* More than anybody could send who waits for an answer each time: where the queue of the kernel is full, an
+ * owner among them waits for seconds. */
+#define ARRIVALS_PER_TURN 256
 
 static void watch_listeners(struct stream_set *set, bool on)
 {
@@ -16,7 +19,7 @@ static void watch_listeners(struct stream_set *set, bool on)
 
                 if (listener->paused == !on)
                         continue;
-                if (epoll_ctl(set->express.fd, EPOLL_CTL_MOD, listener->fd, &event) >= 0)
+                if (epoll_ctl(set->arrivals.fd, EPOLL_CTL_MOD, listener->fd, &event) >= 0)
                         listener->paused = !on;
         }
 }
@@ -160,7 +163,7 @@ void stream_dispatch_listener(struct stream_set *set, size_t index)
 {
         if (index >= set->n_listeners || set->listeners[index].paused)
                 return;
-        for (unsigned i = 0; i < STREAM_EVENTS_PER_TURN && !stream_turn_is_over(set); i++)
+        for (unsigned i = 0; i < ARRIVALS_PER_TURN && !stream_turn_is_over(set); i++)
                 if (!listener_accept(set, set->listeners[index].fd))
                         return;
 }
@@ -170,7 +173,7 @@ void stream_close_listeners(struct stream_set *set)
         heap_remove(&set->deadlines, &set->accept_pause);
         for (size_t i = 0; i < set->n_listeners; i++) {
                 /* A passed socket may live on in another process: closing alone would leave it in the set. */
-                (void) epoll_ctl(set->express.fd, EPOLL_CTL_DEL, set->listeners[i].fd, NULL);
+                (void) epoll_ctl(set->arrivals.fd, EPOLL_CTL_DEL, set->listeners[i].fd, NULL);
                 close(set->listeners[i].fd);
         }
         set->n_listeners = 0;
@@ -188,7 +191,7 @@ int stream_set_listen(struct stream_set *set, int fd)
         flags = fcntl(fd, F_GETFL);
         if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
                 return -errno;
-        if (epoll_ctl(set->express.fd, EPOLL_CTL_ADD, fd, &event) < 0)
+        if (epoll_ctl(set->arrivals.fd, EPOLL_CTL_ADD, fd, &event) < 0)
                 return -errno;
         stream_limits_apply(&set->limits, fd);
         set->listeners[set->n_listeners++] = (struct listener){ .fd = TAKE_FD(owned) };

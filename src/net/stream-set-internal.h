@@ -60,8 +60,8 @@ struct stream_set {
         void *userdata;
         struct stream_limits limits;
 
-        struct stream_batch express, common; /* the first one is in the set of the other */
-        int wake_fd;                         /* eventfd in the set: a look at the resume list is due */
+        struct stream_batch arrivals, express, common; /* the first two are in the set of the last */
+        int wake_fd; /* eventfd in the set: a look at the resume list is due */
         bool woken;
         sd_event_source *io_source;
         sd_event_source *timer;

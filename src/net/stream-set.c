@@ -8,7 +8,7 @@
 #define TURN_USEC      (5 * USEC_PER_MSEC)
 #define TIMER_ACCURACY USEC_PER_MSEC
 #define WAKE_EVENT     UINT64_MAX
-#define EXPRESS_EVENT  (UINT64_MAX - 1)
+#define INNER_EVENT    (UINT64_MAX - 1)
 /* Nothing tells when a peer acknowledges. */
 #define LOOK_AGAIN_USEC (10 * USEC_PER_MSEC)
 /* So many messages later a connection must have shown itself useful again, or it waits with the others. */
@@ -49,8 +49,8 @@ static int connection_epoll(const struct stream_set *set, const struct connectio
         return connection->express > 0 ? set->express.fd : set->common.fd;
 }
 
-/* Those who showed themselves useful, and newcomers, are looked at before the others, however many there are.
- */
+/* Those who showed themselves useful, and newcomers, are looked at before the others, however many there
+ * are. */
 static void connection_set_express(struct stream_set *set, struct connection *connection, unsigned messages)
 {
         struct epoll_event event = stream_slot_event(set, connection->index, connection->events);
@@ -347,7 +347,7 @@ static void event_dispatch(struct stream_set *set, const struct epoll_event *eve
                 resume_some(set);
                 return;
         }
-        if (event->data.u64 == EXPRESS_EVENT)
+        if (event->data.u64 == INNER_EVENT)
                 return;
         if (event->data.u64 & STREAM_LISTENER_EVENT) {
                 stream_dispatch_listener(set, event->data.u64 & ~STREAM_LISTENER_EVENT);
@@ -395,8 +395,9 @@ static int on_epoll(sd_event_source *source, int fd, uint32_t revents, void *use
         struct stream_set *set = userdata;
         usec_t now = now_usec(CLOCK_MONOTONIC);
 
-        batch_dispatch(set, &set->express, now + TURN_USEC / 2);
-        batch_dispatch(set, &set->common, now + TURN_USEC);
+        batch_dispatch(set, &set->arrivals, now + TURN_USEC / 2);
+        batch_dispatch(set, &set->express, now_usec(CLOCK_MONOTONIC) + TURN_USEC / 4);
+        batch_dispatch(set, &set->common, MAX(now + TURN_USEC, now_usec(CLOCK_MONOTONIC)));
 
         if (set->draining && !set->drained && set->statistics.connections == 0) {
                 set->drained = true;
@@ -429,13 +430,13 @@ int stream_set_new(sd_event *event, const struct stream_limits *limits, const st
 {
         _cleanup_(stream_set_freep) struct stream_set *set = calloc(1, sizeof(*set));
         struct epoll_event wake_event = { .events = EPOLLIN, .data.u64 = WAKE_EVENT },
-                           express_event = { .events = EPOLLIN, .data.u64 = EXPRESS_EVENT };
+                           inner_event = { .events = EPOLLIN, .data.u64 = INNER_EVENT };
         int r;
 
         if (!set)
                 return -ENOMEM;
         set->event = sd_event_ref(event);
-        set->wake_fd = set->express.fd = -1;
+        set->wake_fd = set->arrivals.fd = set->express.fd = -1;
         set->ops = ops;
         set->userdata = userdata;
         set->timer_at_usec = USEC_INFINITY;
@@ -448,7 +449,11 @@ int stream_set_new(sd_event *event, const struct stream_limits *limits, const st
         set->express.fd = epoll_create1(EPOLL_CLOEXEC);
         if (set->express.fd < 0)
                 return -errno;
-        if (epoll_ctl(set->common.fd, EPOLL_CTL_ADD, set->express.fd, &express_event) < 0)
+        set->arrivals.fd = epoll_create1(EPOLL_CLOEXEC);
+        if (set->arrivals.fd < 0)
+                return -errno;
+        if (epoll_ctl(set->common.fd, EPOLL_CTL_ADD, set->express.fd, &inner_event) < 0 ||
+            epoll_ctl(set->common.fd, EPOLL_CTL_ADD, set->arrivals.fd, &inner_event) < 0)
                 return -errno;
         set->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
         if (set->wake_fd < 0)
@@ -490,6 +495,7 @@ struct stream_set *stream_set_free(struct stream_set *set)
         prefix_list_clear(&set->limits.exempt_nets);
         slots_clear(&set->slots);
         closep(&set->wake_fd);
+        closep(&set->arrivals.fd);
         closep(&set->express.fd);
         closep(&set->common.fd);
         sd_event_unref(set->event);
