@@ -28,6 +28,7 @@ struct lease_ends;
 struct name_locks;
 struct publisher;
 struct reload;
+struct repeats;
 struct request;
 struct standing;
 struct status;
@@ -61,6 +62,7 @@ struct context {
         struct quota *quota;
         struct standing *standing;
         struct twins *twins;
+        struct repeats *repeats;
         struct store *store;
         struct write_back *write_back;
         struct publisher *publisher;

@@ -22,6 +22,7 @@
 #include "nsregd/name-lock.h"
 #include "nsregd/receive.h"
 #include "nsregd/reload.h"
+#include "nsregd/repeat.h"
 #include "nsregd/request.h"
 #include "nsregd/standing.h"
 #include "nsregd/status.h"
@@ -160,8 +161,10 @@ static int make_parts(struct context *context)
         context->quota = quota_new();
         context->standing = standing_new();
         context->twins = twins_new();
+        context->repeats = repeats_new();
         context->keycache = keycache_new(KEYCACHE_SIZE);
-        if (!context->quota || !context->standing || !context->twins || !context->keycache)
+        if (!context->quota || !context->standing || !context->twins || !context->repeats ||
+            !context->keycache)
                 return -ENOMEM;
         r = announcer_new(context, &context->announcer);
         if (r >= 0)
@@ -365,6 +368,7 @@ struct manager *manager_free(struct manager *manager)
         keycache_free(context->keycache);
         standing_free(context->standing);
         twins_free(context->twins);
+        repeats_free(context->repeats);
         quota_free(context->quota);
         nsregd_config_free(context->config);
         sd_event_unref(context->event);

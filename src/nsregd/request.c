@@ -4,21 +4,20 @@
 
 #include "net/stream-set.h"
 #include "nsregd/announce.h"
-#include "nsregd/capacity.h"
 #include "nsregd/change.h"
 #include "nsregd/clock-watch.h"
 #include "nsregd/context.h"
-#include "nsregd/keycache.h"
+#include "nsregd/repeat.h"
 #include "nsregd/reply.h"
 #include "nsregd/request.h"
 #include "nsregd/standing.h"
+#include "nsregd/verify.h"
 #include "nsregd/zones.h"
 #include "registry/twins.h"
 #include "upstream/publisher.h"
 
 /* However long an upstream's time-out is, a client that waits longer has given up. */
-#define PUBLISH_TIMEOUT_MAX_USEC      (8 * USEC_PER_SEC)
-#define VERIFICATIONS_PER_MEASUREMENT 16
+#define PUBLISH_TIMEOUT_MAX_USEC (8 * USEC_PER_SEC)
 
 /* What a request waits for, and who may end it:
  *
@@ -56,6 +55,7 @@ struct request {
         usec_t received_usec; /* monotonic */
         struct update update;
         struct address source;
+        bool repeated;              /* accepted before this process began */
         struct quota_wait wait;     /* its place among those of its source that wait */
         struct served_zone *served; /* pinned; NULL: none was found */
         struct change change;
@@ -206,14 +206,22 @@ static bool request_decode(struct request *request, const struct dns_message *me
         return update_decode(message, &decoding, &request->update, &request->decision);
 }
 
+/* Not where a signature was wrong before: who forges for a neighbour's name does not use up what it has. */
+static bool request_has_standing(const struct request *request, usec_t now_usec)
+{
+        struct context *context = request->context;
+
+        return stream_set_record(context->streams, request->stream) != STREAM_FAILED &&
+               standing_take_update(context->standing, &request->update.name, &request->source, now_usec);
+}
+
 /* What the source may still cost, before anything is queued for it. */
 static bool request_take_places(struct request *request)
 {
         struct context *context = request->context;
         usec_t now = now_usec(CLOCK_MONOTONIC);
 
-        if (!standing_take_update(context->standing, &request->update.name, &request->source, now) &&
-            !quota_take_update(context->quota, &request->source, now))
+        if (!request_has_standing(request, now) && !quota_take_update(context->quota, &request->source, now))
                 return decide(&request->decision, DNS_RCODE_SERVFAIL, DNS_EDE_NOT_READY,
                               "too many updates; try again later");
         if (context->n_requests > context->config->limits.waiting)
@@ -344,10 +352,68 @@ static bool request_is_owner_mismatch(const struct request *request)
                !dns_key_same(entry->state->key, &request->update.key);
 }
 
+/* Whether what a request made that was accepted is there now: a release leaves nothing. */
+static bool request_still_stands(const struct request *request)
+{
+        const struct name_entry *entry = request_entry(request);
+        const struct update *update = &request->update;
+        bool removes_all = update->edns.lease_form > 0 && update->edns.lease_sec == 0;
+        bool releases = update->edns.lease_form > 0 && update->edns.key_lease_sec == 0;
+
+        for (unsigned i = update->n_operations; i-- > 0;)
+                switch (update->operations[i].kind) {
+                case OPERATION_KEY_DELETE:
+                        releases = true;
+                        break;
+                case OPERATION_ADD:
+                        if (!removes_all && !update->operations[i].filtered && !update->operations[i].stands)
+                                return false;
+                        break;
+                case OPERATION_DELETE_RR:
+                case OPERATION_DELETE_RRSET:
+                case OPERATION_DELETE_ALL:
+                        /* It may have taken away what was added in front of it. */
+                        removes_all = true;
+                        break;
+                case OPERATION_KEY_ADD:
+                        break;
+                }
+        return releases || (entry && entry->state->claimed);
+}
+
+/* The request accepted last, again: it was granted what stands. */
+static void request_repeat(struct request *request)
+{
+        const struct name_entry *entry = request_entry(request);
+
+        request_note_grant(request, entry ? entry->state : NULL);
+        if (!request_still_stands(request)) {
+                request_refuse_with(request, DNS_RCODE_REFUSED, DNS_EDE_PROHIBITED,
+                                    "this request was accepted before, and what it made stands no more");
+                return;
+        }
+        switch (repeats_judge(request->context->repeats, &request->update, request->bytes, request->size)) {
+        case REPEAT_SAME:
+                request_publish(request);
+                return;
+        case REPEAT_OTHER:
+                request_refuse_with(request, DNS_RCODE_REFUSED, DNS_EDE_PROHIBITED,
+                                    "this request was accepted before, with another signature");
+                return;
+        case REPEAT_UNKNOWN:
+                if (!(entry && entry->state->claimed) && !request->update.has_key) {
+                        request_refuse_with(request, DNS_RCODE_REFUSED, DNS_EDE_PROHIBITED,
+                                            "this request was accepted before");
+                        return;
+                }
+                request->repeated = true;
+                request_verify(request);
+                return;
+        }
+}
+
 static void request_judge(struct request *request)
 {
-        const struct name_entry *entry;
-
         if (request->served->leaving) {
                 request_refuse_with(request, DNS_RCODE_NOTAUTH, DNS_EDE_NONE, "this zone is served no more");
                 return;
@@ -357,10 +423,7 @@ static void request_judge(struct request *request)
                 request_refuse(request, request_is_owner_mismatch(request));
                 return;
         case ADMISSION_DUPLICATE:
-                /* The request accepted last, again: it was granted what stands. */
-                entry = request_entry(request);
-                request_note_grant(request, entry ? entry->state : NULL);
-                request_publish(request);
+                request_repeat(request);
                 return;
         case ADMISSION_NEW:
                 request_verify(request);
@@ -370,133 +433,28 @@ static void request_judge(struct request *request)
 
 /* --- verify: checks 9 and 10 --- */
 
-static bool request_load_key(struct request *request, const struct dns_key *key, EVP_PKEY **ret)
-{
-        const char *why = "not a key";
-        int r = keycache_get(request->context->keycache, key, ret, &why);
-
-        if (r >= 0)
-                return true;
-        if (r == -EKEYREJECTED)
-                return decide(&request->decision, DNS_RCODE_FORMERR, DNS_EDE_NOT_SUPPORTED,
-                              "the KEY is not accepted: %s", why);
-        if (r == -EOPNOTSUPP)
-                return decide(&request->decision, DNS_RCODE_REFUSED, DNS_EDE_NOT_SUPPORTED,
-                              "key algorithm %u is not supported", key->algorithm);
-        return decide(&request->decision, DNS_RCODE_SERVFAIL, DNS_EDE_NOT_READY,
-                      "out of memory; try again later");
-}
-
-static int request_verify_signature(const struct request *request, EVP_PKEY *key)
-{
-        static struct dns_message message;
-        struct dns_sig0 sig;
-        int r;
-
-        r = dns_message_walk(request->bytes, request->size, NULL, &message, NULL);
-        if (r < 0)
-                return r;
-        r = dns_sig0_parse(&message, &sig);
-        return r < 0 ? r : dns_sig0_verify(&message, &sig, key);
-}
-
-/* By what was verified before: on this connection, or for this name from this network. */
-static enum quota_asker request_asker(const struct request *request, bool known, bool *ret_owes)
-{
-        struct context *context = request->context;
-        usec_t now = now_usec(CLOCK_MONOTONIC);
-
-        *ret_owes = false;
-        if (!known)
-                return QUOTA_UNKNOWN_NAME;
-        switch (stream_set_record(context->streams, request->stream)) {
-        case STREAM_FAILED:
-                return QUOTA_STRANGER;
-        case STREAM_PROVEN:
-                return QUOTA_PROVEN;
-        case STREAM_NEW:
-                break;
-        }
-        *ret_owes = standing_take_failure(context->standing, &request->update.name, &request->source, now);
-        return *ret_owes ? QUOTA_PROVEN : QUOTA_STRANGER;
-}
-
-/* The machine is measured with what it does anyway, now and then. */
-static int request_measure(const struct request *request, EVP_PKEY *key, unsigned algorithm)
-{
-        struct context *context = request->context;
-        usec_t begin;
-        int r;
-
-        if (context->statistics.verifications % VERIFICATIONS_PER_MEASUREMENT != 0)
-                return request_verify_signature(request, key);
-        begin = capacity_begin();
-        r = request_verify_signature(request, key);
-        if (r >= 0)
-                capacity_end(algorithm, begin);
-        if (context->config->limits.verifications_per_second == 0)
-                quota_set_verification_rate(context->quota, capacity_verifications_per_second() / 2);
-        return r;
-}
-
-static void request_not_verified(struct request *request, int error)
-{
-        struct context *context = request->context;
-
-        context->statistics.verification_failures++;
-        if (error == -EKEYREJECTED) {
-                stream_set_mark_failed(context->streams, request->stream);
-                request_refuse_with(request, DNS_RCODE_NOTAUTH, DNS_EDE_NONE, "the signature is wrong");
-        } else
-                request_refuse_with(request, DNS_RCODE_SERVFAIL, DNS_EDE_NOT_READY,
-                                    "the signature could not be verified; try again later");
-}
-
-static void request_verified(struct request *request, struct quota_loan *loan, bool owes)
-{
-        struct context *context = request->context;
-        const struct dns_name *name = &request->update.name;
-        usec_t now = now_usec(CLOCK_MONOTONIC);
-
-        quota_return_verification(loan);
-        if (owes)
-                standing_return_failure(context->standing, name, &request->source, now);
-        standing_note(context->standing, name, &request->source, now);
-        stream_set_mark_verified(context->streams, request->stream);
-        request_apply(request);
-}
-
 static void request_verify(struct request *request)
 {
-        struct context *context = request->context;
         const struct name_entry *entry = request_entry(request);
-        bool known = entry && entry->state->claimed, owes;
-        const struct dns_key *key = known ? entry->state->key : &request->update.key;
-        enum quota_asker asker = request_asker(request, known, &owes);
-        struct quota_loan loan;
-        EVP_PKEY *pkey;
-        int r;
+        const struct verify_ask ask = {
+                .update = &request->update,
+                .source = &request->source,
+                .stream = request->stream,
+                .owner = entry && entry->state->claimed ? entry->state->key : NULL,
+                .octets = request->bytes,
+                .size = request->size,
+        };
 
         request->stage = REQUEST_VERIFYING;
-        if (!quota_take_verification(context->quota, &request->update.name, &request->source, asker,
-                                     capacity_weight(key->algorithm), now_usec(CLOCK_MONOTONIC), &loan)) {
-                request_refuse_with(request, DNS_RCODE_SERVFAIL, DNS_EDE_NOT_READY,
-                                    "too many signatures to verify; try again later");
-                return;
-        }
-        if (!request_load_key(request, key, &pkey)) {
+        if (!verify(request->context, &ask, &request->decision)) {
                 request_refuse(request, false);
                 return;
         }
-        context->statistics.verifications++;
-        r = request_measure(request, pkey, key->algorithm);
-        if (r >= 0)
-                keycache_keep(context->keycache, key, pkey);
-        EVP_PKEY_free(pkey);
-        if (r < 0)
-                request_not_verified(request, r);
+        repeats_note(request->context->repeats, &request->update, request->bytes, request->size);
+        if (request->repeated)
+                request_publish(request);
         else
-                request_verified(request, &loan, owes);
+                request_apply(request);
 }
 
 /* --- apply: check 11 --- */

@@ -344,3 +344,128 @@ def test_refusals_are_counted_by_network(lab, how):
     if how == "stop":
         nsregd.term()
     nsregd.wait_log(r"35 more refusals of fd00:0:0:1::/64 were not logged", timeout=120)
+
+
+@pytest.mark.parametrize("how", ("key-lease", "record-lease", "released", "withdrawn", "revoked", "blocked"))
+def test_what_was_accepted_once_is_nothing_later(lab, how):
+    """The latest accepted request again is answered as it was while what it made stands: not with another signature,
+    and not when it stands no more, wherever it comes from."""
+    bus = lab.bus().start()
+    nsregd = lab.nsregd(zones={ZONE: zone()}, environment=bus.environment).start()
+    bus.wait_for("org.nsreg.Registry1")
+    manager = ("org.nsreg.Registry1", "/org/nsreg/Registry1", "org.nsreg.Registry1.Manager")
+    client, now = nsregd.client(ZONE), int(time.time())
+    ttl, key_ttl = {"key-lease": (4, 4), "record-lease": (4, 3600)}.get(how, (60, 3600))
+    claim = client.original("foo", ["10.0.0.1"], ttl=ttl, key_ttl=key_ttl, inception=now - 200).wire
+    assert client.send(claim).rcode == "NOERROR"
+    assert client.send(claim).rcode == "NOERROR"
+    assert nsregd.client(ZONE, source="127.0.0.9").send(claim).rcode == "NOERROR"
+    assert client.send(spoil(claim)).rcode == "REFUSED"
+    assert client.send(claim[:-64] + bytes(64)).rcode == "REFUSED"
+
+    def gone():
+        return not nsregd.addresses(f"foo.{ZONE}")
+
+    if how.endswith("lease"):
+        eventually(gone, 30)
+    elif how == "released":
+        assert client.release("foo", inception=now - 100).rcode == "NOERROR"
+    elif how == "withdrawn":
+        assert client.remove("foo", "10.0.0.1", inception=now - 100).rcode == "NOERROR"
+    else:
+        bus.call(*manager, "Revoke", "sb", f"foo.{ZONE}", "true" if how == "blocked" else "false")
+    eventually(gone)
+    for again in (claim, spoil(claim), claim[:-64] + bytes(64)):
+        for source in ("127.0.0.1", "127.0.0.9"):
+            assert nsregd.client(ZONE, source=source).send(again).rcode in ("REFUSED", "SERVFAIL"), how
+    assert gone()
+    nsregd.restart()
+    assert client.send(claim).rcode in ("REFUSED", "SERVFAIL"), how
+    assert gone()
+
+
+class Counting:
+    """How many signatures were looked at since this was made."""
+
+    def __init__(self, bus):
+        self.bus = bus
+        self.before = self._now()
+
+    def _now(self):
+        return self.bus.get("org.nsreg.Registry1", "/org/nsreg/Registry1", "org.nsreg.Registry1.Manager",
+                            "Statistics")["verifications"]
+
+    def __call__(self):
+        now = self._now()
+        self.before, seen = now, now - self.before
+        return seen
+
+
+def test_nothing_before_its_time(lab):
+    """A signature is looked at once a message, and never where something cheaper says no."""
+    bus = lab.bus().start()
+    nsregd = lab.nsregd(zones={ZONE: zone(reserved_names=["mine"], updates_from=["127.0.0.0/9"]),
+                               "near.example": {"allowed-nets": ["127.0.0.1/32", "10.0.0.0/8"]},
+                               "full.example": zone(max_names=1)}, environment=bus.environment).start()
+    bus.wait_for("org.nsreg.Registry1")
+    counted = Counting(bus)
+    now = int(time.time())
+    client, stranger = nsregd.client(ZONE), nsregd.client(ZONE)
+    name = client.full("foo")
+
+    def signed(message, key=client.key, signer=name, **options):
+        return message.sign(key, signer, **{"inception": now - 100, "expiration": now + 300, **options})
+
+    def update():
+        return client.update().add(name, 60, "10.0.0.1").opt().key(name, client.key)
+
+    good = signed(update(), inception=now - 200)
+    assert client.send(good).rcode == "NOERROR" and counted() == 1
+    # Again, octet for octet.
+    assert client.send(good).rcode == "NOERROR" and counted() == 0
+    assert nsregd.client("full.example").claim("one", "10.0.0.1").rcode == "NOERROR" and counted() == 1
+
+    def unsigned():
+        return update()
+
+    cheaper = {
+        "cut short": good.wire[:-20],
+        "longer than it says": good.wire + b"\0",
+        "no signature": unsigned(),
+        "two signatures": signed(signed(update())),
+        "two keys": signed(update().key(name, client.key)),
+        "a zone that is not served": signed(nsregd.client("other.example").update().add("foo.other.example.", 60, "10.0.0.1")
+                                            .key("foo.other.example.", client.key), signer="foo.other.example."),
+        "somebody else's name": signed(client.update().add(client.full("bar"), 60, "10.0.0.1").key(name, client.key)),
+        "a reserved name": signed(client.update().add(client.full("mine"), 60, "10.0.0.1")
+                                  .key(client.full("mine"), client.key), signer=client.full("mine")),
+        "a name two labels down": signed(client.update().add(f"a.b.{ZONE}.", 60, "10.0.0.1")
+                                         .key(f"a.b.{ZONE}.", client.key), signer=f"a.b.{ZONE}."),
+        "TTLs that are none": signed(client.update().add(name, 2 ** 31, "10.0.0.1").key(name, client.key)),
+        "expired": signed(update(), inception=now - 3000, expiration=now - 1000),
+        "not yet": signed(update(), inception=now + 1000, expiration=now + 2000),
+        "valid for too long": signed(update(), inception=now - 3600, expiration=now + 3600),
+        "another key": stranger.original("foo", ["10.0.0.1"]),
+        "another key's tag": signed(client.update().add(name, 60, "10.0.0.1"), tag=client.key.tag ^ 1),
+        "older": signed(update(), inception=now - 250),
+        "with another signature": spoil(good.wire),
+    }
+    for what, message in cheaper.items():
+        for _ in range(2):
+            reply = client.send(message)
+            assert reply is None or reply.rcode not in ("NOERROR",), what
+            assert counted() == 0, what
+    assert nsregd.client("near.example", source="127.0.0.9").claim("foo", "10.0.0.1").rcode == "REFUSED"
+    assert nsregd.client("full.example").claim("two", "10.0.0.1").rcode == "REFUSED"
+    assert nsregd.client(ZONE, source="127.200.0.1", key=client.key).claim("foo", "10.0.0.2").rcode == "REFUSED"
+    assert client.send_udp(signed(update())).rcode == "REFUSED"
+    assert counted() == 0
+    # What is left is looked at, once each.
+    for i in range(5):
+        assert client.send(spoil(signed(update(), inception=now - 50).wire)).rcode == "NOTAUTH" and counted() == 1
+    assert client.send(spoil(stranger.original("new", ["10.0.0.1"]).wire)).rcode == "NOTAUTH" and counted() == 1
+    with client.connect() as connection:
+        for i in range(20):
+            connection.send(signed(update(), inception=now - 40 + i))
+        assert [connection.receive().rcode for _ in range(20)] == ["NOERROR"] * 20
+    assert counted() == 20
