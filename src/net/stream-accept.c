@@ -70,13 +70,13 @@ static bool make_place(struct stream_set *set, const struct address *address)
         bool exempt = prefix_list_contains(&set->limits.exempt_nets, address);
         struct place *instead;
 
-        while (places_judge(&set->places, address, &set->limits.exempt_nets, exempt,
-                            set->limits.connections_per_source, MAX(set->limits.connections / 2, 1u),
-                            connection_is_busy, &instead) == PLACE_INSTEAD)
+        while (stream_places_judge(&set->places, address, &set->limits.exempt_nets, exempt,
+                                   set->limits.connections_per_source, MAX(set->limits.connections / 2, 1u),
+                                   connection_is_busy, &instead) == PLACE_INSTEAD)
                 if (!evict(set, instead))
                         return false;
         while (set->statistics.connections >= set->limits.connections)
-                if (!evict(set, places_fullest(&set->places, connection_is_busy)))
+                if (!evict(set, stream_places_fullest(&set->places, connection_is_busy)))
                         return false;
         return true;
 }
@@ -111,8 +111,8 @@ static int connection_add(struct stream_set *set, int fd, const struct sockaddr_
         struct epoll_event event = stream_slot_event(set, index, EPOLLIN);
         if (epoll_ctl(set->express.fd, EPOLL_CTL_ADD, fd, &event) < 0)
                 return -errno;
-        r = places_add(&set->places, &connection->place, &connection->peer.remote, &set->limits.exempt_nets,
-                       now);
+        r = stream_places_add(&set->places, &connection->place, &connection->peer.remote,
+                              &set->limits.exempt_nets, now);
         if (r < 0)
                 return r;
 
@@ -134,7 +134,7 @@ static int connection_add(struct stream_set *set, int fd, const struct sockaddr_
 static bool accept_failed(struct stream_set *set, int error)
 {
         /* Who comes has a place while there is one who has less reason to stay. */
-        if (error == EMFILE && evict(set, places_fullest(&set->places, connection_is_busy)))
+        if (error == EMFILE && evict(set, stream_places_fullest(&set->places, connection_is_busy)))
                 return true;
         if (error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM) {
                 log_debug("stream: accept: %s, pausing", strerror(error));

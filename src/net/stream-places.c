@@ -61,7 +61,7 @@ RB_GENERATE(place_sources, place_source, by_prefix, compare_prefix)
 RB_PROTOTYPE(place_roots, place_source, by_count, compare_count)
 RB_GENERATE(place_roots, place_source, by_count, compare_count)
 
-void places_init(struct places *places)
+void stream_places_init(struct places *places)
 {
         RB_INIT(&places->sources);
         RB_INIT(&places->roots);
@@ -110,8 +110,8 @@ static void end_change(struct places *places, struct place_source *source)
                 RB_INSERT(place_roots, &places->roots, source);
 }
 
-int places_add(struct places *places, struct place *place, const struct address *address,
-               const struct prefix_list *exempt, usec_t now_usec)
+int stream_places_add(struct places *places, struct place *place, const struct address *address,
+                      const struct prefix_list *exempt, usec_t now_usec)
 {
         struct prefix chain[SOURCE_LEVELS];
         unsigned n = source_chain(address, exempt, chain);
@@ -121,7 +121,7 @@ int places_add(struct places *places, struct place *place, const struct address 
                 struct place_source *source = get(places, &chain[i], i, i + 1 == n);
 
                 if (!source) {
-                        places_remove(places, place);
+                        stream_places_remove(places, place);
                         return -ENOMEM;
                 }
                 begin_change(places, source);
@@ -133,7 +133,7 @@ int places_add(struct places *places, struct place *place, const struct address 
         return 0;
 }
 
-void places_remove(struct places *places, struct place *place)
+void stream_places_remove(struct places *places, struct place *place)
 {
         for (unsigned i = 0; i < SOURCE_LEVELS && place->levels[i].source; i++) {
                 struct place_source *source = TAKE_PTR(place->levels[i].source);
@@ -146,7 +146,7 @@ void places_remove(struct places *places, struct place *place)
         }
 }
 
-void places_prove(struct places *places, struct place *place, usec_t now_usec)
+void stream_places_prove(struct places *places, struct place *place, usec_t now_usec)
 {
         for (unsigned i = 0; i < SOURCE_LEVELS && place->levels[i].source; i++) {
                 struct place_source *source = place->levels[i].source;
@@ -190,9 +190,9 @@ static struct place *choose(const struct place_source *source, place_is_busy is_
         return idle ?: newcomer;
 }
 
-enum place_verdict places_judge(struct places *places, const struct address *address,
-                                const struct prefix_list *exempt, bool is_exempt, uint32_t per_source,
-                                uint32_t most, place_is_busy is_busy, struct place **ret)
+enum place_verdict stream_places_judge(struct places *places, const struct address *address,
+                                       const struct prefix_list *exempt, bool is_exempt, uint32_t per_source,
+                                       uint32_t most, place_is_busy is_busy, struct place **ret)
 {
         struct prefix chain[SOURCE_LEVELS];
         unsigned n = source_chain(address, exempt, chain);
@@ -211,7 +211,7 @@ enum place_verdict places_judge(struct places *places, const struct address *add
         return PLACE_FREE;
 }
 
-struct place *places_fullest(struct places *places, place_is_busy is_busy)
+struct place *stream_places_fullest(struct places *places, place_is_busy is_busy)
 {
         const struct place_source *source = RB_MIN(place_roots, &places->roots);
 

@@ -35,13 +35,13 @@ struct place {
 /* Whether what holds a place is in the middle of something that must not be cut. */
 typedef bool (*place_is_busy)(const struct place *place);
 
-void places_init(struct places *places);
+void stream_places_init(struct places *places);
 /* 0 or -ENOMEM (not added). "exempt": see source_chain(). */
-int places_add(struct places *places, struct place *place, const struct address *address,
-               const struct prefix_list *exempt, usec_t now_usec);
-void places_remove(struct places *places, struct place *place);
+int stream_places_add(struct places *places, struct place *place, const struct address *address,
+                      const struct prefix_list *exempt, usec_t now_usec);
+void stream_places_remove(struct places *places, struct place *place);
 /* A verified message came. */
-void places_prove(struct places *places, struct place *place, usec_t now_usec);
+void stream_places_prove(struct places *places, struct place *place, usec_t now_usec);
 
 enum place_verdict {
         PLACE_FREE,   /* there is room for one more from this address */
@@ -51,9 +51,9 @@ enum place_verdict {
 /* Is there room for one more from this address: per_source at the narrowest level, four times as many at /64,
  * eight times at /56 (both without bound if "is_exempt"), and nowhere more than "most". To be asked again
  * when the one in whose stead it is has left. */
-enum place_verdict places_judge(struct places *places, const struct address *address,
-                                const struct prefix_list *exempt, bool is_exempt, uint32_t per_source,
-                                uint32_t most, place_is_busy is_busy, struct place **ret);
+enum place_verdict stream_places_judge(struct places *places, const struct address *address,
+                                       const struct prefix_list *exempt, bool is_exempt, uint32_t per_source,
+                                       uint32_t most, place_is_busy is_busy, struct place **ret);
 /* Who has to leave when all places are taken: in the fullest prefix, who has been without a verified message
  * for the longest time. NULL: there is nobody. */
-struct place *places_fullest(struct places *places, place_is_busy is_busy);
+struct place *stream_places_fullest(struct places *places, place_is_busy is_busy);

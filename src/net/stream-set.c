@@ -99,7 +99,7 @@ void stream_connection_close(struct stream_set *set, struct connection *connecti
         if (connection->queued)
                 TAILQ_REMOVE(&set->resume, connection, resume_entry);
         heap_remove(&set->deadlines, &connection->deadline);
-        places_remove(&set->places, &connection->place);
+        stream_places_remove(&set->places, &connection->place);
         close(connection->fd);
         frame_input_clear(&connection->in);
         frame_queue_clear(&connection->out);
@@ -442,7 +442,7 @@ int stream_set_new(sd_event *event, const struct stream_limits *limits, const st
         set->timer_at_usec = USEC_INFINITY;
         set->accept_pause = HEAP_NODE_INIT;
         TAILQ_INIT(&set->resume);
-        places_init(&set->places);
+        stream_places_init(&set->places);
         set->common.fd = epoll_create1(EPOLL_CLOEXEC);
         if (set->common.fd < 0)
                 return -errno;
@@ -590,7 +590,7 @@ void stream_set_mark_verified(struct stream_set *set, struct stream_id id)
 
         if (!connection)
                 return;
-        places_prove(&set->places, &connection->place, now_usec(CLOCK_MONOTONIC));
+        stream_places_prove(&set->places, &connection->place, now_usec(CLOCK_MONOTONIC));
         connection_set_express(set, connection, EXPRESS_MESSAGES);
 }
 
