@@ -546,6 +546,16 @@ def test_names_per_source(registrar):
     assert claim("127.0.8.7", "e").rcode == "NOERROR"
 
 
+def test_reserved_names_in_whatever_case(lab):
+    """As they are written in the configuration, and as they are asked for."""
+    registrar = lab.nsregd({"d.example": {"reserved-names": ["Printer", "NS*", "gate?"]}}).start()
+    for label in ("printer", "PRINTER", "Printer", "ns", "ns1", "Ns-2", "GATE1", "wpad", "WPAD", "LocalHost"):
+        reply = registrar.client("d.example").claim(label, "10.0.0.1")
+        assert reply.rcode == "REFUSED" and "reserved" in reply.text, (label, reply)
+    for label in ("printer2", "n", "gate", "xns1"):
+        assert registrar.client("d.example").claim(label, "10.0.0.1").rcode == "NOERROR", label
+
+
 def test_a_refused_claim_holds_nothing(registrar, client, label):
     assert client.send(claim_with(client, label, tag=1)).rcode == "FORMERR"
     assert client.claim(label, "8.8.8.8").rcode == "REFUSED"

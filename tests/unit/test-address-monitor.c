@@ -14,6 +14,21 @@
 /* What the kernel answers, spoilt on its way: this program's recvfrom() goes before the library's. */
 static bool dumps_fail;
 static unsigned n_spoilt;
+/* This dump (the first is 1) is told as interrupted: something changed while it was being made. */
+static unsigned interrupted_dump, n_dumps;
+static uint32_t last_dump;
+
+static void count_dumps(struct nlmsghdr *header, ssize_t size)
+{
+        for (unsigned left = (unsigned) size; NLMSG_OK(header, left); header = NLMSG_NEXT(header, left)) {
+                if (header->nlmsg_seq == 0)
+                        continue;
+                n_dumps += header->nlmsg_seq != last_dump;
+                last_dump = header->nlmsg_seq;
+                if (n_dumps == interrupted_dump)
+                        header->nlmsg_flags |= NLM_F_DUMP_INTR;
+        }
+}
 
 ssize_t recvfrom(int fd, void *buffer, size_t size, int flags, struct sockaddr *from, socklen_t *length)
 {
@@ -30,6 +45,8 @@ ssize_t recvfrom(int fd, void *buffer, size_t size, int flags, struct sockaddr *
                 n_spoilt++;
                 return header->nlmsg_len;
         }
+        if (n >= (ssize_t) sizeof(*header))
+                count_dumps(header, n);
         return n;
 }
 
@@ -113,11 +130,39 @@ static void test_no_memory(void **state)
         run_trouble(&memory_fails, &n_denied, 1000);
 }
 
+/* What a dump says that was interrupted is not believed: it is made again, before anything is told. */
+static void test_interrupted_dumps(void **state)
+{
+        for (unsigned dump = 1; dump <= 2; dump++) {
+                static const struct string_list interfaces;
+                static const struct prefix_list exclude;
+                struct address_rules rules = { .interfaces = &interfaces, .exclude_subnets = &exclude };
+                struct address_monitor *monitor;
+                unsigned n_changes = 0;
+                sd_event *event;
+
+                n_dumps = 0;
+                interrupted_dump = dump;
+                assert_int_equal(sd_event_new(&event), 0);
+                assert_int_equal(address_monitor_new(event, &rules, on_changed, &n_changes, &monitor), 0);
+                for (usec_t until = now_usec(CLOCK_MONOTONIC) + 20 * USEC_PER_SEC;
+                     n_changes == 0 && now_usec(CLOCK_MONOTONIC) < until;)
+                        assert_true(sd_event_run(event, 100 * USEC_PER_MSEC) >= 0);
+                assert_int_equal(n_changes, 1);
+                /* Links and addresses, and what was interrupted before that. */
+                assert_true(n_dumps >= 2 + dump);
+                address_monitor_free(monitor);
+                sd_event_unref(event);
+        }
+        interrupted_dump = 0;
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_dumps_that_fail),
                 cmocka_unit_test(test_no_memory),
+                cmocka_unit_test(test_interrupted_dumps),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
