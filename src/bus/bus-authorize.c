@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
+#include <bsd/sys/queue.h>
 #include <unistd.h>
 
 #include "bus/bus-authorize.h"
@@ -11,17 +12,45 @@
 /* polkit may ask a person for a password. */
 #define POLKIT_TIMEOUT_USEC (120U * 1000000U)
 
+/* Calls of one connection, and of all, that wait to be allowed. */
+#define WAITING_PER_SENDER 16
+#define WAITING            512
+
 struct bus_authorization {
+        LIST_ENTRY(bus_authorization) waiting;
         sd_bus_message *message;
         const char *action; /* a constant */
         bus_allowed allowed;
         void *userdata;
 };
 
+static LIST_HEAD(, bus_authorization) waiting;
+static unsigned n_waiting;
+
+static void authorization_begin(struct bus_authorization *authorization)
+{
+        sd_bus_message_ref(authorization->message);
+        LIST_INSERT_HEAD(&waiting, authorization, waiting);
+        n_waiting++;
+}
+
+static bool may_wait(sd_bus_message *message)
+{
+        const char *sender = sd_bus_message_get_sender(message) ?: "";
+        const struct bus_authorization *other;
+        unsigned n = 0;
+
+        LIST_FOREACH (other, &waiting, waiting)
+                n += streq(sd_bus_message_get_sender(other->message) ?: "", sender);
+        return n < WAITING_PER_SENDER && n_waiting < WAITING;
+}
+
 static void authorization_free(void *userdata)
 {
         struct bus_authorization *authorization = userdata;
 
+        LIST_REMOVE(authorization, waiting);
+        n_waiting--;
         sd_bus_message_unref(authorization->message);
         free(authorization);
 }
@@ -109,7 +138,7 @@ static int on_user(sd_bus_message *reply, void *userdata, sd_bus_error *error)
         if (!next)
                 return deny(authorization, "Out of memory");
         *next = *authorization;
-        sd_bus_message_ref(next->message);
+        authorization_begin(next);
         if (ask_polkit(next) < 0) {
                 authorization_free(next);
                 return deny(authorization, "Only root may do this");
@@ -119,16 +148,20 @@ static int on_user(sd_bus_message *reply, void *userdata, sd_bus_error *error)
 
 int bus_authorize(sd_bus_message *message, const char *action, bus_allowed allowed, void *userdata)
 {
-        struct bus_authorization *authorization = malloc(sizeof(*authorization));
+        struct bus_authorization *authorization;
         sd_bus_slot *slot = NULL;
         int r;
 
+        if (!may_wait(message))
+                return sd_bus_reply_method_errorf(message, SD_BUS_ERROR_LIMITS_EXCEEDED,
+                                                  "Wait for the answers to what you asked before");
+        authorization = malloc(sizeof(*authorization));
         if (!authorization)
                 return -ENOMEM;
-        *authorization = (struct bus_authorization){ .message = sd_bus_message_ref(message),
-                                                     .action = action,
-                                                     .allowed = allowed,
-                                                     .userdata = userdata };
+        *authorization = (struct bus_authorization){
+                .message = message, .action = action, .allowed = allowed, .userdata = userdata
+        };
+        authorization_begin(authorization);
         r = sd_bus_call_method_async(sd_bus_message_get_bus(message), &slot, "org.freedesktop.DBus",
                                      "/org/freedesktop/DBus", "org.freedesktop.DBus", "GetConnectionUnixUser",
                                      on_user, authorization, "s", sd_bus_message_get_sender(message));

@@ -373,6 +373,14 @@ def test_nobody_asks_for_more_than_his_share(lab):
     assert bus_tool(stage, "flood", 4, user=NOBODY).stdout.split() == ["asked", "4", "0", "0"]
 
 
+def test_what_waits_to_be_allowed_is_bounded(stage):
+    done = bus_tool(stage, "change", 5000, user=NOBODY)
+    assert done.returncode == 0, done.stderr
+    allowed, refused, denied = (int(word) for word in done.stdout.split()[1:])
+    assert allowed == 0 and refused + denied == 5000 and refused > 0, done.stdout
+    assert bus_tool(stage, "change", 10).stdout.split() == ["asked", "10", "0", "0"]
+
+
 def test_work_for_a_caller_that_left_is_dropped(lab):
     stage = Stage(lab, limits={"new-names-per-minute-per-source": 10000})
     many_names(stage, 150)

@@ -1,10 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /* bus-tool woken: says on the bus what logind says when the machine wakes.
- * bus-tool flood COUNT: asks for so many pages of registrations at once, and tells how many were made, and
- * how many refused for being too many. bus-tool leave COUNT: asks likewise, and is gone. */
+ *
+ * bus-tool flood COUNT: asks for so many pages of registrations at once, and tells how many were made, how
+ * many refused for being too many, and how many failed otherwise.
+ *
+ * bus-tool change COUNT: likewise, for what only an administrator may do.
+ *
+ * bus-tool leave COUNT: asks for pages, and is gone. */
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,20 +29,24 @@ static int on_page(sd_bus_message *reply, void *userdata, sd_bus_error *error)
         return 0;
 }
 
-static int ask(sd_bus *bus, unsigned count)
+static int ask(sd_bus *bus, unsigned count, bool change)
 {
         int r = 0;
 
         for (unsigned i = 0; i < count && r >= 0; i++)
-                r = sd_bus_call_method_async(bus, NULL, "org.nsreg.Registry1", "/org/nsreg/Registry1",
-                                             "org.nsreg.Registry1.Manager", "ListRegistrations", on_page,
-                                             NULL, "sssu", "", "", "", 0);
+                r = change ? sd_bus_call_method_async(bus, NULL, "org.nsreg.Registry1",
+                                                      "/org/nsreg/Registry1", "org.nsreg.Registry1.Manager",
+                                                      "Flush", on_page, NULL, NULL)
+                           : sd_bus_call_method_async(bus, NULL, "org.nsreg.Registry1",
+                                                      "/org/nsreg/Registry1", "org.nsreg.Registry1.Manager",
+                                                      "ListRegistrations", on_page, NULL, "sssu", "", "", "",
+                                                      0);
         return r < 0 ? r : sd_bus_flush(bus);
 }
 
-static int flood(sd_bus *bus, unsigned count)
+static int flood(sd_bus *bus, unsigned count, bool change)
 {
-        int r = ask(bus, count);
+        int r = ask(bus, count, change);
 
         if (r >= 0) {
                 printf("asked\n");
@@ -69,9 +79,11 @@ int main(int argc, char *argv[])
                 if (argc == 2 && strcmp(argv[1], "woken") == 0)
                         r = say_woken(bus);
                 else if (argc == 3 && strcmp(argv[1], "flood") == 0)
-                        r = flood(bus, (unsigned) atoi(argv[2]));
+                        r = flood(bus, (unsigned) atoi(argv[2]), false);
+                else if (argc == 3 && strcmp(argv[1], "change") == 0)
+                        r = flood(bus, (unsigned) atoi(argv[2]), true);
                 else if (argc == 3 && strcmp(argv[1], "leave") == 0)
-                        r = ask(bus, (unsigned) atoi(argv[2]));
+                        r = ask(bus, (unsigned) atoi(argv[2]), false);
                 else
                         r = -EINVAL;
         }
