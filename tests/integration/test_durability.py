@@ -320,6 +320,33 @@ def test_lease_that_ended_while_the_machine_was_off(lab, tmp_path):
     eventually(lambda: nsregd.client(ZONE).claim("foo", "10.0.0.2").rcode == "NOERROR", 10)
 
 
+def test_time_off_counts_for_every_name(lab, tmp_path):
+    """In every zone, however many there are: it is counted in slices."""
+    sync = tmp_path / "sync"
+    sync.write_text("")
+    zones = {zone: dict(OPTIONS) for zone in (ZONE, "second.example", "empty.example", "third.example")}
+    nsregd = lab.nsregd(zones=zones, environment=preload("unsync-clock", SYNC_CLOCK=sync),
+                        limits={"new-names-per-minute-per-source": 100000}).start()
+    names = {ZONE: 2500, "second.example": 40, "third.example": 2}
+    for zone, n in names.items():
+        client = nsregd.client(zone)
+        with client.connect() as connection:
+            for first in range(0, n, 50):
+                messages = [client.original(f"n{i:04}", [("10.0.0.1", 60)], key_ttl=100).wire
+                            for i in range(first, min(first + 50, n))]
+                for message in messages:
+                    connection.send(message)
+                assert all(connection.receive().rcode == "NOERROR" for _ in messages)
+    nsregd.term()
+    set_back(nsregd, 3600)
+    nsregd.environment.update(other_boot())
+    nsregd.start()
+    for zone, n in names.items():
+        for i in {0, n // 2, n - 1}:
+            eventually(lambda: not nsregd.addresses(f"n{i:04}.{zone}"), 20, f"n{i:04}.{zone} is gone")
+            eventually(lambda: nsregd.client(zone).claim(f"n{i:04}", "10.0.0.2").rcode == "NOERROR", 20, f"n{i:04}.{zone} is free")
+
+
 def test_time_off_ends_nothing_at_once(lab, tmp_path):
     """Off for years: records stay until the grace is over, and owners keep their names after it."""
     sync = tmp_path / "sync"
