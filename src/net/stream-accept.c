@@ -64,21 +64,25 @@ static bool evict(struct stream_set *set, struct place *place)
         return true;
 }
 
-/* False: nobody goes who holds a place there. */
+/* False: nobody goes who holds a place there. One goes at each level at most: where there are more, they were
+ * let in when there was room for them. */
 static bool make_place(struct stream_set *set, const struct address *address)
 {
         bool exempt = prefix_list_contains(&set->limits.exempt_nets, address);
         struct place *instead;
 
-        while (stream_places_judge(&set->places, address, &set->limits.exempt_nets, exempt,
-                                   set->limits.connections_per_source, MAX(set->limits.connections / 2, 1u),
-                                   connection_is_busy, &instead) == PLACE_INSTEAD)
+        for (unsigned i = 0; i < SOURCE_LEVELS; i++) {
+                if (stream_places_judge(&set->places, address, &set->limits.exempt_nets, exempt,
+                                        set->limits.connections_per_source,
+                                        MAX(set->limits.connections / 2, 1u), connection_is_busy,
+                                        &instead) == PLACE_FREE)
+                        break;
                 if (!evict(set, instead))
                         return false;
-        while (set->statistics.connections >= set->limits.connections)
-                if (!evict(set, stream_places_fullest(&set->places, connection_is_busy)))
-                        return false;
-        return true;
+        }
+        if (set->statistics.connections < set->limits.connections)
+                return true;
+        return evict(set, stream_places_fullest(&set->places, connection_is_busy));
 }
 
 /* Takes fd; negative: the connection was not taken up, and fd is closed. */

@@ -888,6 +888,34 @@ static void test_limits_at_run_time(void **state)
         hear_end(server, fd);
 }
 
+/* Who is there stays, but for one who makes room for somebody else. */
+static void test_fewer_places_at_run_time(void **state)
+{
+        _cleanup_(server_freep) struct server *server = server_new_with(STREAM_LIMITS_DEFAULT, false);
+        struct stream_limits limits = STREAM_LIMITS_DEFAULT;
+        char from[32];
+        int crowd[12];
+
+        for (unsigned i = 0; i < ELEMENTSOF(crowd); i++) {
+                snprintf(from, sizeof(from), "127.0.0.%u", i / 6 + 1);
+                crowd[i] = peer_connect_from(from, server->port);
+        }
+        pump_until(server->event, stats(server).connections == ELEMENTSOF(crowd));
+        limits.connections = 4;
+        limits.connections_per_source = 2;
+        assert_int_equal(stream_set_limits(server->set, &limits), 0);
+        _cleanup_close_ int other = peer_connect_from("127.0.0.9", server->port);
+        say(other, 'e', 1);
+        hear_mark(server, other, 1);
+        assert_int_equal(stats(server).connections, ELEMENTSOF(crowd));
+        _cleanup_close_ int again = peer_connect_from("127.0.0.1", server->port);
+        say(again, 'e', 2);
+        hear_mark(server, again, 2);
+        assert_in_range(stats(server).connections, ELEMENTSOF(crowd) - 3, ELEMENTSOF(crowd));
+        for (unsigned i = 0; i < ELEMENTSOF(crowd); i++)
+                close(crowd[i]);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -921,6 +949,7 @@ int main(void)
                 cmocka_unit_test(test_descriptors_of_the_silent),
                 cmocka_unit_test(test_drain),
                 cmocka_unit_test(test_limits_at_run_time),
+                cmocka_unit_test(test_fewer_places_at_run_time),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
