@@ -5,6 +5,7 @@
 #include "bus/bus-connection.h"
 #include "net/stream-set.h"
 #include "nsregd/announce.h"
+#include "nsregd/bus-guard.h"
 #include "nsregd/bus-list.h"
 #include "nsregd/bus-objects.h"
 #include "nsregd/import.h"
@@ -443,6 +444,8 @@ static void on_up(void *userdata, sd_bus *connection)
 
         r = sd_bus_add_object_vtable(connection, NULL, BUS_PATH, BUS_MANAGER_INTERFACE, manager_vtable,
                                      bus->context);
+        if (r >= 0)
+                r = bus_guard_add(connection, bus->context);
         if (r >= 0)
                 r = bus_objects_add(connection, bus->context);
         if (r >= 0)

@@ -138,6 +138,11 @@ void quota_set_busy(struct quota *quota, bool busy)
         quota->busy = busy;
 }
 
+bool quota_is_busy(const struct quota *quota)
+{
+        return quota->busy;
+}
+
 static struct quota_source *find(const struct quota *quota, const struct prefix *prefix)
 {
         struct quota_source key = { .prefix = *prefix };

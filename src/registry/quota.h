@@ -26,6 +26,7 @@ void quota_configure(struct quota *quota, const struct peer_limits *limits,
 void quota_set_verification_rate(struct quota *quota, uint32_t verifications_per_second);
 /* Is there more to do than can be done: only then do rates bind, but for that of new names. */
 void quota_set_busy(struct quota *quota, bool busy);
+bool quota_is_busy(const struct quota *quota);
 
 /* Each takes one token where there is one. A /64 has four times, a /56 eight times what a single source
  * has. */

@@ -366,19 +366,39 @@ def test_nobody_asks_for_more_than_his_share(lab):
     assert len(done) == 3
     for one in done:
         assert one.returncode == 0, one.stderr
-        made, refused, failed = (int(word) for word in one.stdout.split()[1:])
+        made, refused, failed = (int(word) for word in one.stdout.split())
         assert made + refused == 2500 and failed == 0
         assert 1 <= made <= 1000 and refused >= 1500, one.stdout
     # And whoever waited is answered as ever.
-    assert bus_tool(stage, "flood", 4, user=NOBODY).stdout.split() == ["asked", "4", "0", "0"]
+    assert bus_tool(stage, "flood", 4, user=NOBODY).stdout.split() == ["4", "0", "0"]
+
+
+def test_whoever_asks_without_end_is_told_to_wait(lab):
+    """However little each question costs; others are answered meanwhile, and so is everybody afterwards."""
+    stage = Stage(lab, limits={"new-names-per-minute-per-source": 10000})
+    many_names(stage, 200)
+    done = []
+    crowd = [threading.Thread(target=lambda: done.append(bus_tool(stage, "tree", 4000, user=NOBODY)))
+             for _ in range(3)]
+    for one in crowd:
+        one.start()
+    while any(one.is_alive() for one in crowd):
+        assert stage.call("GetRegistration", "s", f"host1.{ZONE}")
+    for one in crowd:
+        one.join()
+    assert len(done) == 3
+    for one in done:
+        made, refused, failed = (int(word) for word in one.stdout.split())
+        assert made + refused == 4000 and failed == 0 and made >= 1500 and refused > 0, one.stdout
+    assert bus_tool(stage, "tree", 4, user=NOBODY).stdout.split() == ["4", "0", "0"]
 
 
 def test_what_waits_to_be_allowed_is_bounded(stage):
     done = bus_tool(stage, "change", 5000, user=NOBODY)
     assert done.returncode == 0, done.stderr
-    allowed, refused, denied = (int(word) for word in done.stdout.split()[1:])
+    allowed, refused, denied = (int(word) for word in done.stdout.split())
     assert allowed == 0 and refused + denied == 5000 and refused > 0, done.stdout
-    assert bus_tool(stage, "change", 10).stdout.split() == ["asked", "10", "0", "0"]
+    assert bus_tool(stage, "change", 10).stdout.split() == ["10", "0", "0"]
 
 
 def test_work_for_a_caller_that_left_is_dropped(lab):
@@ -386,7 +406,7 @@ def test_work_for_a_caller_that_left_is_dropped(lab):
     many_names(stage, 150)
     for _ in range(40):
         assert bus_tool(stage, "leave", 8, user=NOBODY).returncode == 0
-    assert bus_tool(stage, "flood", 4, user=NOBODY).stdout.split() == ["asked", "4", "0", "0"]
+    assert bus_tool(stage, "flood", 4, user=NOBODY).stdout.split() == ["4", "0", "0"]
     assert len(stage.list()) == 150
 
 

@@ -7,10 +7,11 @@
  *
  * bus-tool change COUNT: likewise, for what only an administrator may do.
  *
+ * bus-tool tree COUNT: likewise, for all the names there are.
+ *
  * bus-tool leave COUNT: asks for pages, and is gone. */
 
 #include <errno.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,33 +30,53 @@ static int on_page(sd_bus_message *reply, void *userdata, sd_bus_error *error)
         return 0;
 }
 
-static int ask(sd_bus *bus, unsigned count, bool change)
+enum question { PAGES, CHANGES, TREES };
+
+static int ask_one(sd_bus *bus, enum question what)
+{
+        static const char service[] = "org.nsreg.Registry1", root[] = "/org/nsreg/Registry1",
+                          manager[] = "org.nsreg.Registry1.Manager";
+
+        switch (what) {
+        case PAGES:
+                return sd_bus_call_method_async(bus, NULL, service, root, manager, "ListRegistrations",
+                                                on_page, NULL, "sssu", "", "", "", 0);
+        case CHANGES:
+                return sd_bus_call_method_async(bus, NULL, service, root, manager, "Flush", on_page, NULL,
+                                                NULL);
+        case TREES:
+                return sd_bus_call_method_async(bus, NULL, service, "/org/nsreg/Registry1/name",
+                                                "org.freedesktop.DBus.Introspectable", "Introspect", on_page,
+                                                NULL, NULL);
+        }
+        return -EINVAL;
+}
+
+static int ask(sd_bus *bus, unsigned count, enum question what)
 {
         int r = 0;
 
         for (unsigned i = 0; i < count && r >= 0; i++)
-                r = change ? sd_bus_call_method_async(bus, NULL, "org.nsreg.Registry1",
-                                                      "/org/nsreg/Registry1", "org.nsreg.Registry1.Manager",
-                                                      "Flush", on_page, NULL, NULL)
-                           : sd_bus_call_method_async(bus, NULL, "org.nsreg.Registry1",
-                                                      "/org/nsreg/Registry1", "org.nsreg.Registry1.Manager",
-                                                      "ListRegistrations", on_page, NULL, "sssu", "", "", "",
-                                                      0);
+                r = ask_one(bus, what);
         return r < 0 ? r : sd_bus_flush(bus);
 }
 
-static int flood(sd_bus *bus, unsigned count, bool change)
-{
-        int r = ask(bus, count, change);
+/* A bus lets nobody wait for more answers than this, by its default. */
+#define OUTSTANDING 100
 
-        if (r >= 0) {
-                printf("asked\n");
-                fflush(stdout);
-        }
-        while (r >= 0 && n_made + n_refused + n_failed < count) {
-                r = sd_bus_process(bus, NULL);
+static int flood(sd_bus *bus, unsigned count, enum question what)
+{
+        unsigned n_asked = 0, n_answered = 0;
+        int r = 0;
+
+        while (r >= 0 && n_answered < count) {
+                for (; r >= 0 && n_asked < count && n_asked - n_answered < OUTSTANDING; n_asked++)
+                        r = ask_one(bus, what);
+                if (r >= 0)
+                        r = sd_bus_process(bus, NULL);
                 if (r == 0)
                         r = sd_bus_wait(bus, UINT64_MAX);
+                n_answered = n_made + n_refused + n_failed;
         }
         printf("%u %u %u\n", n_made, n_refused, n_failed);
         return r;
@@ -79,11 +100,13 @@ int main(int argc, char *argv[])
                 if (argc == 2 && strcmp(argv[1], "woken") == 0)
                         r = say_woken(bus);
                 else if (argc == 3 && strcmp(argv[1], "flood") == 0)
-                        r = flood(bus, (unsigned) atoi(argv[2]), false);
+                        r = flood(bus, (unsigned) atoi(argv[2]), PAGES);
                 else if (argc == 3 && strcmp(argv[1], "change") == 0)
-                        r = flood(bus, (unsigned) atoi(argv[2]), true);
+                        r = flood(bus, (unsigned) atoi(argv[2]), CHANGES);
+                else if (argc == 3 && strcmp(argv[1], "tree") == 0)
+                        r = flood(bus, (unsigned) atoi(argv[2]), TREES);
                 else if (argc == 3 && strcmp(argv[1], "leave") == 0)
-                        r = ask(bus, (unsigned) atoi(argv[2]), false);
+                        r = ask(bus, (unsigned) atoi(argv[2]), PAGES);
                 else
                         r = -EINVAL;
         }
