@@ -53,21 +53,27 @@ class Pipeline:
         self.sent = []
         self.inception = int(time.time()) - 3000
 
+    def _message(self, good, address):
+        if good:
+            message = self.client.update().delete_all(self.client.full(self.label))
+            message.add(self.client.full(self.label), 600, address)
+            return message.sign(self.client.key, self.client.full(self.label), inception=self.inception).wire
+        # The owner's KEY and another's signature; and the owner's message with a broken one.
+        message = self.client.update().add(self.client.full(self.label), 600, "10.66.66.66")
+        wire = message.sign(self.client.key, self.client.full(self.label), inception=self.inception).wire
+        return wire[:-1] + bytes([wire[-1] ^ 1])
+
     def send(self, n):
+        used = {number for number, _, _ in self.sent}
         for _ in range(n):
             self.inception += 1
             address = f"10.1.{len(self.sent) // 250}.{len(self.sent) % 250 + 1}"
             good = len(self.sent) % 3 != 2
-            if good:
-                message = self.client.update().delete_all(self.client.full(self.label))
-                message.add(self.client.full(self.label), 600, address)
-                message.sign(self.client.key, self.client.full(self.label), inception=self.inception)
-                wire = message.wire
-            else:
-                # The owner's KEY and another's signature; and the owner's message with a broken one.
-                message = self.client.update().add(self.client.full(self.label), 600, "10.66.66.66")
-                message.sign(self.client.key, self.client.full(self.label), inception=self.inception)
-                wire = message.wire[:-1] + bytes([message.wire[-1] ^ 1])
+            wire = self._message(good, address)
+            # IDs are made by chance, and two of one connection may be the same.
+            while int.from_bytes(wire[:2], "big") in used:
+                wire = self._message(good, address)
+            used.add(int.from_bytes(wire[:2], "big"))
             self.connection.send(wire)
             self.sent.append((int.from_bytes(wire[:2], "big"), good, address))
 
