@@ -49,18 +49,44 @@ static void tear_down_server(struct server *server)
         tear_down(&server->lab);
 }
 
-/* So many addresses at a name. The rows are of no interest here. */
-static void want_addresses(struct server *server, const char *owner, unsigned n)
+static void addresses(struct rrset *ret, unsigned n)
 {
-        struct dns_name name = name_of(owner);
-        struct rrset before = {}, wanted = {};
-
+        *ret = (struct rrset){};
         for (uint32_t i = 0; i < n; i++) {
                 uint8_t octets[4] = { 10, (uint8_t) (i >> 16), (uint8_t) (i >> 8), (uint8_t) i };
 
-                assert_int_equal(rrset_add(&wanted, DNS_TYPE_A, octets, sizeof(octets)), 0);
+                assert_int_equal(rrset_add(ret, DNS_TYPE_A, octets, sizeof(octets)), 0);
         }
-        assert_int_equal(plan_change(server->lab.plan, FORWARD, &name, &before, &wanted), 0);
+}
+
+/* The rows are of no interest here. */
+static void want_set(struct server *server, const char *owner, const struct rrset *wanted)
+{
+        struct dns_name name = name_of(owner);
+        struct rrset before = {};
+
+        assert_int_equal(plan_change(server->lab.plan, FORWARD, &name, &before, wanted), 0);
+}
+
+static void want_addresses(struct server *server, const char *owner, unsigned n)
+{
+        struct rrset wanted;
+
+        addresses(&wanted, n);
+        want_set(server, owner, &wanted);
+        rrset_clear(&wanted);
+}
+
+static void want_everywhere(struct server *server, unsigned n)
+{
+        struct rrset wanted;
+        char owner[32];
+
+        addresses(&wanted, n);
+        for (unsigned i = 0; i < N_UNITS; i++) {
+                snprintf(owner, sizeof(owner), "n%u.d.example.", i);
+                want_set(server, owner, &wanted);
+        }
         rrset_clear(&wanted);
 }
 
@@ -120,14 +146,10 @@ static void run_units(bool tcp, unsigned n_addresses, size_t limit)
         unsigned n_sent = 0, n_messages = 0;
         size_t sum = 0, largest = 0;
         struct server server;
-        char owner[32];
 
         set_up_server(&server, tcp);
         server.lab.plan->ops = &quiet_ops;
-        for (unsigned i = 0; i < N_UNITS; i++) {
-                snprintf(owner, sizeof(owner), "n%u.d.example.", i);
-                want_addresses(&server, owner, n_addresses);
-        }
+        want_everywhere(&server, n_addresses);
         write_rows(&server);
         while (n_sent < N_UNITS) {
                 struct plan_batch *batch = plan_next(server.lab.plan, server.lab.now);
@@ -179,10 +201,7 @@ static void test_looks(void **state)
 
         set_up_server(&server, true);
         server.lab.plan->ops = &quiet_ops;
-        for (unsigned i = 0; i < N_UNITS; i++) {
-                snprintf(owner, sizeof(owner), "n%u.d.example.", i);
-                want_addresses(&server, owner, 40);
-        }
+        want_everywhere(&server, 40);
         write_rows(&server);
         for (unsigned i = 0; i < N_UNITS; i++) {
                 struct dns_name name;
