@@ -131,18 +131,18 @@ static int on_coalesce(sd_event_source *source, uint64_t usec, void *userdata)
         if (manager->network_changed) {
                 resolver_forget(manager->resolver);
                 ledger_look_again(manager->ledger);
+                for (size_t i = 0; i < manager->n_registrations; i++)
+                        registration_kick(manager->registrations[i], manager->woken);
+                discover(manager, manager->woken || manager->anew);
         }
+        /* Behind that: which links a zone is of may be different now. */
         for (size_t i = 0; i < manager->n_registrations; i++) {
                 struct registration_info info;
 
                 registration_get_info(manager->registrations[i], &info);
-                if (manager->network_changed)
-                        registration_kick(manager->registrations[i], manager->woken);
                 if (info.goal == GOAL_REGISTER)
                         manager_set_addresses(manager, manager->registrations[i], &info.zone);
         }
-        if (manager->network_changed)
-                discover(manager, manager->woken || manager->anew);
         manager->network_changed = manager->woken = manager->anew = false;
         manager_tidy_later(manager);
         return 0;

@@ -76,6 +76,20 @@ def test_what_a_network_recommends_gets_the_addresses_of_that_link(lab):
     net.registered(addresses=everything - {"10.1.2.33"})
 
 
+def test_a_network_that_moves_to_another_link(lab):
+    """As into a bridge: the same network, the same address, and the name is there all the time."""
+    net = Net(lab, others=[Zone("2.1.10.in-addr.arpa", records="r._dns-sd._udp.0 2 PTR d.example.")])
+    net.netns.dummy("eth1")
+    client = net.nsregc(arguments=["--debug"]).start()
+    net.registered()
+    for before, after in (("eth0", "eth1"), ("eth1", "eth0")):
+        net.netns.delete_address(before, "10.1.2.3/24")
+        net.netns.add_address(after, "10.1.2.3/24")
+        never(lambda: not net.named.addresses(NAME), 1.5)
+    assert "Withdrew" not in client.log()
+    net.registered()
+
+
 def test_several_zones_at_once(lab):
     other = Zone("lan.example", records="r._dns-sd._udp PTR d.example.\nr._dns-sd._udp PTR e.example.")
     net = Net(lab, zones=("d.example", "e.example", "f.example"), others=[other],
