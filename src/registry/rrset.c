@@ -13,10 +13,11 @@ void rrset_clear(struct rrset *set)
 
 bool rrset_next(const struct rrset *set, uint32_t *position, struct rrset_item *ret)
 {
-        const uint8_t *at = set->bytes + *position;
+        const uint8_t *at;
 
         if (*position >= set->size)
                 return false;
+        at = set->bytes + *position;
         ret->type = (uint16_t) (at[0] << 8 | at[1]);
         ret->length = (uint16_t) (at[2] << 8 | at[3]);
         ret->rdata = at + ITEM_HEADER;
