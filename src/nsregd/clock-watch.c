@@ -92,6 +92,7 @@ void clock_watch_look(struct clock_watch *watch)
                 count_time_off(watch, &now);
         watch->synchronized = now.synchronized || !clock->doubtful;
         registry_hold(context->registry, &watch->held);
+        store_hold(context->store, &watch->held);
         if (watch->synchronized && !clock->off_pending)
                 return;
         /* Where the timer cannot be set, the next lease that ends looks again. */

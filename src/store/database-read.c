@@ -40,8 +40,8 @@ int database_read_heartbeat(struct database *database, struct heartbeat *ret, ui
 struct name_cursor {
         sqlite3_stmt *names, *ends, *records;
         int code, ends_code, records_code;
-        bool leases_in_records; /* schema 1 */
-        usec_t floor_usec;
+        bool leases_in_records;         /* schema 1 */
+        struct lengthening lengthening; /* all 0: as it is stored */
 };
 
 static void name_cursor_close(struct name_cursor *cursor)
@@ -142,8 +142,9 @@ static int read_record(struct name_cursor *cursor, struct name_state *state)
 
 /* A lease that counts in full from the last refresh there was ends later than what is stored says: that has
  * to be stored like any other move, or it would be forgotten at a later, clean stop. */
-static void lengthen(struct name_state *state, usec_t floor_usec)
+static void lengthen(struct name_state *state, const struct lengthening *lengthening)
 {
+        usec_t floor_usec = lengthening->floor_usec, key_end_usec;
         bool moved = false;
 
         if (floor_usec == 0 || !state->claimed)
@@ -155,10 +156,12 @@ static void lengthen(struct name_state *state, usec_t floor_usec)
                 moved |= end_usec > record->end_usec;
                 record->end_usec = MAX(record->end_usec, end_usec);
         }
-        if (usec_add(floor_usec, state->key_lease_sec * USEC_PER_SEC) > state->key_end_usec) {
-                state->key_end_usec = usec_add(floor_usec, state->key_lease_sec * USEC_PER_SEC);
-                moved = true;
-        }
+        key_end_usec = usec_add(floor_usec, state->key_lease_sec * USEC_PER_SEC);
+        /* Counted in full it must not end before what was held. */
+        if (state->key_end_usec < lengthening->held_before_usec)
+                key_end_usec = MAX(key_end_usec, lengthening->held_until_usec);
+        moved |= key_end_usec > state->key_end_usec;
+        state->key_end_usec = MAX(state->key_end_usec, key_end_usec);
         if (moved)
                 name_state_move(state);
 }
@@ -199,7 +202,7 @@ static int name_cursor_next(struct name_cursor *cursor, struct name_state **ret_
         r = database_to_errno(cursor->ends_code);
         if (r < 0)
                 return r;
-        lengthen(state, cursor->floor_usec);
+        lengthen(state, &cursor->lengthening);
         *ret_state = TAKE_PTR(state);
         return 1;
 }
@@ -239,10 +242,10 @@ static int walk_names(struct name_cursor *cursor, const struct store_loader *loa
         " hashes, leases FROM ends"
 #define RECORDS_COLUMNS "SELECT zone, label, address, proven FROM records"
 
-int database_load_names(struct database *database, usec_t floor_usec, const struct store_loader *loader,
-                        void *userdata, char **why)
+int database_load_names(struct database *database, const struct lengthening *lengthening,
+                        const struct store_loader *loader, void *userdata, char **why)
 {
-        struct name_cursor cursor = { .floor_usec = floor_usec };
+        struct name_cursor cursor = { .lengthening = *lengthening };
         int r;
 
         r = database_prepare(database, NAMES_COLUMNS " ORDER BY zone, label", &cursor.names);
@@ -296,9 +299,10 @@ static int bind_page(sqlite3_stmt *statement, const char *zone, const char *afte
                                                    : code);
 }
 
-int database_read_page(struct database *database, usec_t floor_usec, struct store_page *page)
+int database_read_page(struct database *database, const struct lengthening *lengthening,
+                       struct store_page *page)
 {
-        struct name_cursor cursor = { .floor_usec = floor_usec };
+        struct name_cursor cursor = { .lengthening = *lengthening };
         char zone[DNS_NAME_FORMAT_MAX];
         int r;
 

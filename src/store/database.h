@@ -85,9 +85,14 @@ int database_put_heartbeat(struct database *database, const struct heartbeat *he
 /* *ret_found false: there is none yet. */
 int database_read_heartbeat(struct database *database, struct heartbeat *ret, uint64_t *ret_generation,
                             bool *ret_found);
-/* "floor_usec": after a crash, every lease counts in full from there; 0 after a clean stop. */
-int database_load_names(struct database *database, usec_t floor_usec, const struct store_loader *loader,
-                        void *userdata, char **why);
+/* What nobody can know after a crash; lease clock. */
+struct lengthening {
+        usec_t floor_usec;       /* every lease counts in full from there; 0 after a clean stop */
+        usec_t held_before_usec; /* whose key lease is stored to have ended before this ... */
+        usec_t held_until_usec;  /* ... could not refresh then, and is held until that */
+};
+int database_load_names(struct database *database, const struct lengthening *lengthening,
+                        const struct store_loader *loader, void *userdata, char **why);
 int database_load_units(struct database *database, const struct store_loader *loader, void *userdata,
                         char **why);
 int database_load_places(struct database *database, const struct store_loader *loader, void *userdata,
@@ -99,7 +104,8 @@ int database_load_imports(struct database *database, const struct store_loader *
 /* Units of one upstream behind a row; one without owner: from the first. */
 int database_read_units(struct database *database, const struct unit_row *after, struct store_units *page);
 /* Names of one zone behind a label. */
-int database_read_page(struct database *database, usec_t floor_usec, struct store_page *page);
+int database_read_page(struct database *database, const struct lengthening *lengthening,
+                       struct store_page *page);
 
 /* --- among the files of the database --- */
 extern const char database_schema[];

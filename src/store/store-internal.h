@@ -67,7 +67,8 @@ struct store_import {
 struct stamp {
         sd_id128_t run_id;
         sd_id128_t boot_id;
-        usec_t lease_usec; /* of the last refresh */
+        usec_t lease_usec;                        /* of the last refresh */
+        usec_t held_before_usec, held_until_usec; /* see struct registry_hold: keys; 0 */
 };
 
 enum rebuild_state {
@@ -84,8 +85,8 @@ struct store {
         struct lease_clock clock;
         sd_id128_t run_id;
         sd_id128_t boot_id;
-        usec_t floor_usec;
-        uint64_t generation; /* the last one given */
+        struct lengthening lengthening; /* of what was stored by the run before */
+        uint64_t generation;            /* the last one given */
         struct stamp *stamp;
 
         /* The loop's. */

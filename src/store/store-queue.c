@@ -83,7 +83,7 @@ static void submit(struct store *store)
         refreshed_usec = store->cover_usec;
         if (STAILQ_FIRST(&batch)->kind == JOB_STOP)
                 /* Names that are not served now were lengthened nowhere but here. */
-                refreshed_usec = store->database.n_left_lengthened > 0 ? store->floor_usec : 0;
+                refreshed_usec = store->database.n_left_lengthened > 0 ? store->lengthening.floor_usec : 0;
         pthread_mutex_lock(&store->lock);
         STAILQ_CONCAT(&store->batch, &batch);
         store->batch_heartbeat = store_make_heartbeat(store, refreshed_usec);

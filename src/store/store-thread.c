@@ -107,7 +107,7 @@ static int write_batch(struct store *store, const struct job_list *batch, const 
                 if (job->error == 0 && r < 0)
                         job->error = r;
                 else if (job->kind == JOB_READ_PAGE)
-                        job->error = database_read_page(&store->database, store->floor_usec, job->page);
+                        job->error = database_read_page(&store->database, &store->lengthening, job->page);
                 else if (job->kind == JOB_READ_UNITS)
                         job->error = database_read_units(&store->database, &job->unit.row, job->units);
         return r;

@@ -67,13 +67,20 @@ static int continue_clock(struct store *store, char **why)
                 return r;
         store->boot_id = now.boot_id;
         store->clock = lease_clock_continue(found ? &last : NULL, &now);
-        store->floor_usec = found ? find_floor(store->stamp, &last, now.boot_id) : 0;
+        if (found)
+                store->lengthening.floor_usec = find_floor(store->stamp, &last, now.boot_id);
+        if (found && sd_id128_equal(store->stamp->boot_id, now.boot_id)) {
+                store->lengthening.held_before_usec = store->stamp->held_before_usec;
+                store->lengthening.held_until_usec = store->stamp->held_until_usec;
+        }
         /* Both stay as they are until something is refreshed: a daemon that crashes again and again lengthens
          * nothing twice. */
-        store->cover_usec = MAX(store->floor_usec, UINT64_C(1));
+        store->cover_usec = MAX(store->lengthening.floor_usec, UINT64_C(1));
         *store->stamp = (struct stamp){ .run_id = store->run_id,
                                         .boot_id = now.boot_id,
-                                        .lease_usec = store->floor_usec };
+                                        .lease_usec = store->lengthening.floor_usec,
+                                        .held_before_usec = store->lengthening.held_before_usec,
+                                        .held_until_usec = store->lengthening.held_until_usec };
         return 0;
 }
 
@@ -125,6 +132,12 @@ const struct lease_clock *store_clock(const struct store *store)
         return &store->clock;
 }
 
+void store_hold(struct store *store, const struct registry_hold *hold)
+{
+        store->stamp->held_before_usec = MAX(store->stamp->held_before_usec, hold->keys_before_usec);
+        store->stamp->held_until_usec = MAX(store->stamp->held_until_usec, hold->keys_until_usec);
+}
+
 usec_t store_take_time_off(struct store *store, const struct lease_clock_now *now, usec_t *ret_since_usec)
 {
         *ret_since_usec = store->clock.lease_usec;
@@ -135,7 +148,7 @@ usec_t store_take_time_off(struct store *store, const struct lease_clock_now *no
 
 int store_load_names(struct store *store, const struct store_loader *loader, void *userdata, char **why)
 {
-        return database_load_names(&store->database, store->floor_usec, loader, userdata, why);
+        return database_load_names(&store->database, &store->lengthening, loader, userdata, why);
 }
 
 int store_load_units(struct store *store, const struct store_loader *loader, void *userdata, char **why)

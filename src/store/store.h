@@ -49,6 +49,8 @@ const struct lease_clock *store_clock(const struct store *store);
 usec_t store_take_time_off(struct store *store, const struct lease_clock_now *now, usec_t *ret_since_usec);
 /* The lease clock, now. */
 usec_t store_lease_now(const struct store *store);
+/* Who is held must be held behind a crash of this run, too. */
+void store_hold(struct store *store, const struct registry_hold *hold);
 
 /* --- reading: before store_start(), or behind a store_drain() that succeeded --- */
 

@@ -204,6 +204,28 @@ def test_what_a_start_lengthens_stays_so(lab, end):
     eventually(lambda: not nsregd.addresses(f"foo.{ZONE}"), 15)
 
 
+@pytest.mark.parametrize("twice", [False, True])
+def test_who_could_not_refresh_is_held_over_a_crash(lab, twice):
+    """Off for longer than a key lease: nobody else gets the name for a day, crashes behind that start or not."""
+    nsregd = lab.nsregd(zones={ZONE: OPTIONS}, limits=PLENTY, **{"restart-grace": "1s"}).start()
+    away, there = nsregd.client(ZONE), nsregd.client(ZONE)
+    claim(away, "foo", 2, key_ttl=2)
+    claim(there, "bar", 600, key_ttl=600)
+    nsregd.term()
+    time.sleep(3)
+    for _ in range(2 if twice else 1):
+        nsregd.start()
+        refused_to_others(nsregd, "foo")
+        # From this refresh on everything counts in full, as far as anybody can know behind the crash.
+        claim(there, "bar", 600, key_ttl=600)
+        nsregd.kill()
+    nsregd.start()
+    # So long the key lease would be counted anew, and the grace.
+    time.sleep(2 + 1 + 1)
+    refused_to_others(nsregd, "foo")
+    claim(away, "foo", 2, key_ttl=2)
+
+
 def test_a_shorter_lease_is_shorter_after_a_crash(lab):
     nsregd = lab.nsregd(zones={ZONE: OPTIONS}, limits=PLENTY).start()
     client = nsregd.client(ZONE)
