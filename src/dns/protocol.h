@@ -58,10 +58,15 @@ enum dns_type {
         DNS_TYPE_SRV = 33,
         DNS_TYPE_DNAME = 39,
         DNS_TYPE_OPT = 41,
+        DNS_TYPE_SSHFP = 44,
+        DNS_TYPE_TLSA = 52,
+        DNS_TYPE_SVCB = 64,
+        DNS_TYPE_HTTPS = 65,
         DNS_TYPE_TSIG = 250,
         DNS_TYPE_IXFR = 251,
         DNS_TYPE_AXFR = 252,
         DNS_TYPE_ANY = 255,
+        DNS_TYPE_CAA = 257,
 };
 
 enum dns_algorithm {

@@ -5,6 +5,9 @@
  * fails, queries say what to ask for next; and where that fails as well, one value after the other is tried.
  * Each such message is a barrier for what was sent long enough before it. */
 
+#include <stdio.h>
+
+#include "dns/rdata.h"
 #include "registry/plan-internal.h"
 
 bool part_is_looked_at(const struct unit_part *part)
@@ -188,23 +191,34 @@ static bool take_found(struct unit *unit)
         return true;
 }
 
-static const char *why_other(const struct unit *unit)
+#define WHY_MAX 96
+
+static const char *why_other(const struct unit_part *part, char text[static WHY_MAX])
 {
+        const struct unit *unit = part->unit;
+        char type[RDATA_TYPE_FORMAT_MAX];
+
         if (unit_mode(unit) == UNIT_SHARED)
                 return "the DNS server has this PTR record of its own";
-        return unit->found_alias ? "the DNS server has a CNAME, a delegation or the like at this name"
-                                 : "the DNS server has addresses of its own at this name";
+        if (unit->found_alias)
+                return "the DNS server has a CNAME, a delegation or the like at this name";
+        if (part->type == DNS_TYPE_A || part->type == DNS_TYPE_AAAA)
+                return "the DNS server has addresses of its own at this name";
+        snprintf(text, WHY_MAX, "the DNS server has %s records of its own at this name",
+                 rdata_type_format(part->type, type));
+        return text;
 }
 
 /* The name as a whole where nothing of it is ours, else the types apart. */
 static void refuse_others(struct unit *unit)
 {
         bool apart = unit_is_accepted(unit) || unit_mode(unit) == UNIT_SHARED;
+        char text[WHY_MAX];
 
         FOREACH_PART (part, unit) {
                 if (part->known != VALUE_OTHER || part->refused)
                         continue;
-                unit_refuse(unit, apart ? part : NULL, why_other(unit));
+                unit_refuse(unit, apart ? part : NULL, why_other(part, text));
                 if (!apart)
                         return;
         }

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "dns/rdata.h"
 #include "upstream/nsupdate-internal.h"
 #include "util/log.h"
 
@@ -138,13 +139,14 @@ static void judge_update(struct job *job, unsigned rcode)
 
 static int add_found(struct answer *answer, const struct dns_message *reply, const struct dns_rr *rr)
 {
-        struct dns_name name;
+        _cleanup_free_ uint8_t *octets = NULL;
+        uint16_t length;
+        int r = rdata_read(reply, rr, true, &octets, &length, NULL);
 
-        if (rr->type != DNS_TYPE_PTR)
-                return rrset_add(&answer->found, rr->type, dns_message_rdata(reply, rr), rr->rdlength);
-        if (dns_message_name(reply, rr->rdata, &name, NULL) < 0)
+        if (r == -EBADMSG)
+                /* Nothing that could be ours. */
                 return 0;
-        return rrset_add_name(&answer->found, DNS_TYPE_PTR, &name);
+        return r < 0 ? r : rrset_add(&answer->found, rr->type, octets, length);
 }
 
 static void judge_content(struct exchange *exchange, const struct dns_message *reply)

@@ -2,6 +2,7 @@
 
 #include <ctype.h>
 
+#include "dns/rdata.h"
 #include "upstream/unbound-list.h"
 #include "util/background.h"
 
@@ -41,21 +42,36 @@ static int compare_sought(const void *a, const void *b)
         return x < y ? -1 : x > y;
 }
 
-static void take_record(struct finding *finding, enum unit_mode mode, const char *type, const char *rdata,
-                        int *error)
+/* What the unit is about: pointers, or addresses and what else is ours at a name. */
+static bool is_sought_type(const struct unit *unit, uint16_t type)
 {
-        struct address address;
-        struct dns_name name;
-        int r = 0;
+        if (unit_mode(unit) == UNIT_SHARED)
+                return type == DNS_TYPE_PTR;
+        if (type == DNS_TYPE_A || type == DNS_TYPE_AAAA)
+                return true;
+        FOREACH_PART (part, unit)
+                if (part->type == type)
+                        return true;
+        return false;
+}
 
-        if (mode == UNIT_EXCLUSIVE && (streq(type, "A") || streq(type, "AAAA")) &&
-            address_parse(rdata, &address) >= 0)
-                r = rrset_add_address(&finding->found, &address);
-        else if (mode == UNIT_SHARED && streq(type, "PTR") && dns_name_parse(rdata, &name) >= 0)
-                r = rrset_add_name(&finding->found, DNS_TYPE_PTR, &name);
-        else
+static void take_record(struct finding *finding, const struct unit *unit, const char *type_text,
+                        const char *rdata, int *error)
+{
+        _cleanup_free_ uint8_t *octets = NULL;
+        uint16_t type, length;
+        int r;
+
+        if (rdata_type_from_string(type_text, &type) < 0 || !is_sought_type(unit, type)) {
                 finding->other = true;
-        if (r < 0)
+                return;
+        }
+        r = rdata_parse(type, rdata, &octets, &length);
+        if (r >= 0)
+                r = rrset_add(&finding->found, type, octets, length);
+        if (r == -EINVAL)
+                finding->other = true;
+        else if (r < 0)
                 *error = r;
 }
 
@@ -74,7 +90,7 @@ static void read_line(struct unbound_list *list, const struct sought *sought, ch
         rdata = strtok_r(NULL, "", &state);
         if (!type || !rdata || dns_name_parse(text, &name) < 0 || !dns_name_equal(&name, &owner))
                 return;
-        take_record(&list->findings[sought->index], unit_mode(unit), type, rdata, &list->error);
+        take_record(&list->findings[sought->index], unit, type, rdata, &list->error);
 }
 
 static void read_slice(struct unbound_list *list)

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "dns/rdata.h"
 #include "net/control-stream.h"
 #include "upstream/unbound-list.h"
 #include "upstream/unbound.h"
@@ -63,14 +64,17 @@ static void text_add(struct text *text, const char *format, ...) _printf_(2, 3);
 
 static void text_add(struct text *text, const char *format, ...)
 {
-        char line[2 * DNS_NAME_FORMAT_MAX + 64], *octets;
+        _cleanup_free_ char *line = NULL;
         va_list arguments;
+        char *octets;
         int size;
 
         va_start(arguments, format);
-        size = vsnprintf(line, sizeof(line), format, arguments);
+        size = vasprintf(&line, format, arguments);
         va_end(arguments);
-        octets = size < (int) sizeof(line) ? realloc(text->octets, text->size + (size_t) size + 1) : NULL;
+        if (size < 0)
+                line = NULL;
+        octets = size >= 0 ? realloc(text->octets, text->size + (size_t) size + 1) : NULL;
         if (!octets) {
                 text->failed = true;
                 return;
@@ -78,30 +82,6 @@ static void text_add(struct text *text, const char *format, ...)
         memcpy(octets + text->size, line, (size_t) size + 1);
         text->octets = octets;
         text->size += (size_t) size;
-}
-
-/* False: not an RR that is ever published. */
-static bool format_rdata(const struct rrset_item *item, char text[static DNS_NAME_FORMAT_MAX],
-                         const char **ret_type)
-{
-        struct address address;
-        struct dns_name name;
-
-        switch (item->type) {
-        case DNS_TYPE_A:
-        case DNS_TYPE_AAAA:
-                address = address_from_bytes(item->type == DNS_TYPE_A ? AF_INET : AF_INET6, item->rdata);
-                address_format(&address, text);
-                *ret_type = item->type == DNS_TYPE_A ? "A" : "AAAA";
-                return true;
-        case DNS_TYPE_PTR:
-                if (dns_name_from_wire(item->rdata, item->length, &name) < 0)
-                        return false;
-                dns_name_format(&name, text);
-                *ret_type = "PTR";
-                return true;
-        }
-        return false;
 }
 
 /* --- commands --- */
@@ -391,7 +371,7 @@ static unsigned list_removals(const struct plan_batch *batch, struct text *text)
 static unsigned list_part(const struct upstream *upstream, const struct unit_part *part, bool addition,
                           struct text *text)
 {
-        char owner[DNS_NAME_FORMAT_MAX], rdata[DNS_NAME_FORMAT_MAX];
+        char owner[DNS_NAME_FORMAT_MAX], type[RDATA_TYPE_FORMAT_MAX];
         const struct rrset *after = part_after(part), *before = part_known(part);
         struct dns_name name = unit_owner(part->unit);
         struct rrset_item item;
@@ -400,13 +380,14 @@ static unsigned list_part(const struct upstream *upstream, const struct unit_par
 
         dns_name_format(&name, owner);
         while (after && rrset_next(after, &position, &item)) {
-                const char *type;
+                _cleanup_free_ char *rdata = NULL;
 
-                if ((addition && before && rrset_contains(before, &item)) ||
-                    !format_rdata(&item, rdata, &type))
+                if (addition && before && rrset_contains(before, &item))
                         continue;
+                rdata = rdata_format(item.type, item.rdata, item.length);
+                text->failed |= !rdata;
                 text_add(text, "%s %u IN %s %s\n", owner, upstream_record_ttl(upstream, part->unit, after),
-                         type, rdata);
+                         rdata_type_format(item.type, type), rdata ?: "");
                 n++;
         }
         return n;
