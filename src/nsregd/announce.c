@@ -86,7 +86,7 @@ void announce_name_changed(struct announcer *announcer, const struct dns_name *n
         bool was = before && before->claimed, is = after && after->claimed;
 
         if (was && is) {
-                if (!name_state_same_addresses(before, after))
+                if (!name_state_same_records(before, after))
                         ANNOUNCE(announcer, addresses_changed, name);
         } else if (is) {
                 context->statistics.claims++;

@@ -59,13 +59,15 @@ int bus_append_addresses(sd_bus_message *message, const struct context *context,
 
         for (unsigned i = 0; i < state->n_records && r >= 0; i++) {
                 const struct record *record = &state->records[i];
+                struct address address = record_address(record);
 
+                if (!address.family)
+                        continue;
                 r = sd_bus_message_open_container(message, 'r', "iayt");
                 if (r >= 0)
-                        r = sd_bus_message_append(message, "i", record->address.family);
+                        r = sd_bus_message_append(message, "i", address.family);
                 if (r >= 0)
-                        r = sd_bus_message_append_array(message, 'y', record->address.bytes,
-                                                        address_size(&record->address));
+                        r = sd_bus_message_append_array(message, 'y', address.bytes, address_size(&address));
                 if (r >= 0)
                         r = sd_bus_message_append(message, "t", bus_real_usec(context, record->end_usec));
                 if (r >= 0)

@@ -207,17 +207,18 @@ static void answer_addresses(struct query *query, const struct name_state *state
 
         for (unsigned i = 0; i < state->n_records; i++) {
                 const struct record *record = &state->records[i];
-                uint16_t its_type = record->address.family == AF_INET ? DNS_TYPE_A : DNS_TYPE_AAAA;
+                struct record_value value = record_value(record);
+                struct address address = record_address(record);
 
-                if (prefix_list_contains(&query->builtin->exclude_nets, &record->address))
+                if (address.family && prefix_list_contains(&query->builtin->exclude_nets, &address))
                         continue;
                 query->found = true;
                 if (type == DNS_TYPE_ANY && !query->answered)
-                        type = its_type; /* minimal, RFC 8482 */
-                if (type != its_type)
+                        type = value.type; /* minimal, RFC 8482 */
+                if (type != value.type)
                         continue;
-                dns_builder_address(&query->builder, DNS_SECTION_ANSWER, &query->message->question_name,
-                                    DNS_CLASS_IN, record_ttl(query, record), &record->address);
+                dns_builder_rr(&query->builder, DNS_SECTION_ANSWER, &query->message->question_name, type,
+                               DNS_CLASS_IN, record_ttl(query, record), value.rdata, value.length);
                 query->answered = true;
         }
 }

@@ -472,7 +472,8 @@ static void request_note_addresses(struct request *request)
                 return;
         request->addresses = addresses;
         for (unsigned i = 0; entry && i < entry->state->n_records; i++)
-                addresses[request->n_addresses++] = entry->state->records[i].address;
+                if (record_is_address(&entry->state->records[i]))
+                        addresses[request->n_addresses++] = record_address(&entry->state->records[i]);
         for (unsigned i = 0; i < request->update.n_operations; i++)
                 if (request->update.operations[i].address.family)
                         addresses[request->n_addresses++] = request->update.operations[i].address;
@@ -540,7 +541,7 @@ static void request_commit(struct request *request, struct name_state *after)
         int r;
 
         if (after->provisional != PROVISIONAL_NO && !request_has_upstream(request))
-                after->provisional = PROVISIONAL_NO;
+                name_state_confirm(after);
         request_note_addresses(request);
         request->stage = REQUEST_COMMITTING;
         r = change_commit(&request->change, request->served, after, request_on_committed);
@@ -663,7 +664,7 @@ static void request_on_confirm_lock(struct name_lock *lock)
                 request_refuse_for_memory(request);
                 return;
         }
-        after->provisional = PROVISIONAL_NO;
+        name_state_confirm(after);
         if (change_commit(&request->change, request->served, after, request_on_confirmed) < 0)
                 request_refuse_for_memory(request);
 }

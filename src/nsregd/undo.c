@@ -51,9 +51,9 @@ static struct name_state *undo_state(const struct name_state *state, const char 
                 return NULL;
         if (state->provisional == PROVISIONAL_CLAIM)
                 registry_free_name(after, now);
-        else
-                while (after->n_records > 0)
-                        name_state_remove(after, &after->records[0]);
+        for (unsigned i = after->n_records; i-- > 0;)
+                if (after->records[i].provisional)
+                        name_state_remove(after, &after->records[i]);
         after->provisional = PROVISIONAL_NO;
         after->blocked_sec = CLAMP(state->blocked_sec * 2, (uint32_t) BLOCK_MIN_SEC,
                                    (uint32_t) BLOCK_MAX_SEC);

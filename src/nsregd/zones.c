@@ -219,7 +219,7 @@ int zone_store_serial(struct zones *zones, struct served_zone *served, const str
 {
         int r = 0;
 
-        if (name_state_same_addresses(before, after))
+        if (name_state_same_records(before, after))
                 return 0;
         /* Nobody waits for it: the change behind it, in the same transaction, is what is waited for. */
         if (served->builtin)
@@ -233,6 +233,6 @@ int zone_store_serial(struct zones *zones, struct served_zone *served, const str
 void zone_count_change(struct served_zone *served, const struct name_state *before,
                        const struct name_state *after)
 {
-        if (!name_state_same_addresses(before, after))
+        if (!name_state_same_records(before, after))
                 served->serial = served->next_serial;
 }

@@ -209,60 +209,87 @@ void registry_note_standing(struct update *update, const struct name_state *stat
 {
         for (unsigned i = 0; i < update->n_operations; i++) {
                 struct operation *operation = &update->operations[i];
+                struct record_value value = operation_value(operation);
 
                 operation->stands = operation->kind == OPERATION_ADD && !operation->filtered &&
-                                    name_state_find(state, &operation->address);
+                                    name_state_find(state, &value);
         }
 }
 
-static bool has_type(const struct name_state *state, uint16_t type)
+/* Is it of this type (0: of any), at the name that is spoken of. */
+static bool is_at(const struct record *record, const struct record_value *name, uint16_t type)
 {
-        int family = type == DNS_TYPE_A ? AF_INET : AF_INET6;
+        struct record_value value = record_value(record);
 
-        if (!state || !state->claimed)
-                return false;
-        if (type == DNS_TYPE_KEY)
-                return true;
-        if (type != DNS_TYPE_A && type != DNS_TYPE_AAAA)
-                return false;
-        for (unsigned i = 0; i < state->n_records; i++)
-                if (state->records[i].address.family == family)
-                        return true;
-        return false;
+        return (type == 0 || value.type == type) && record_is_beside(&value, name);
 }
 
-/* RFC 2136 section 3.2.3: the RRs of one type in the prerequisites are the RRset, neither more nor less. */
-static bool rrset_equals(const struct name_state *state, const struct update *update, uint16_t type)
+static unsigned count_at(const struct name_state *state, const struct record_value *name, uint16_t type)
 {
-        int family = type == DNS_TYPE_A ? AF_INET : AF_INET6;
-        unsigned n_there = 0, n_asked = 0;
+        unsigned n = 0;
 
-        if (!has_type(state, type))
+        for (unsigned i = 0; state && i < state->n_records; i++)
+                n += is_at(&state->records[i], name, type);
+        return n;
+}
+
+/* The host is in use as long as it is owned, a name below it while it has a record. */
+static bool is_in_use(const struct name_state *state, const struct record_value *name)
+{
+        return state && state->claimed && (name->below_length == 0 || count_at(state, name, 0) > 0);
+}
+
+static bool has_type(const struct name_state *state, const struct record_value *name)
+{
+        if (!state || !state->claimed)
+                return false;
+        if (name->type == DNS_TYPE_KEY)
+                return name->below_length == 0;
+        return count_at(state, name, name->type) > 0;
+}
+
+static bool is_same_value(const struct record_value *a, const struct record_value *b)
+{
+        return a->type == b->type && a->length == b->length && record_is_beside(a, b) &&
+               (a->length == 0 || memcmp(a->rdata, b->rdata, a->length) == 0);
+}
+
+static bool is_same_set(const struct record_value *a, const struct record_value *b)
+{
+        return a->type == b->type && record_is_beside(a, b);
+}
+
+/* RFC 2136 section 3.2.3: the RRs of one name and type in the prerequisites are the RRset, neither more nor
+ * less. */
+static bool rrset_equals(const struct name_state *state, const struct update *update,
+                         const struct record_value *set)
+{
+        unsigned n_asked = 0;
+
+        if (!has_type(state, set))
                 return false;
         for (unsigned i = 0; i < update->n_prerequisites; i++) {
                 const struct prerequisite *prerequisite = &update->prerequisites[i];
+                struct record_value value = prerequisite_value(prerequisite), earlier;
                 bool repeated = false;
 
-                if (prerequisite->kind != PREREQUISITE_RR_EXISTS || prerequisite->type != type)
+                if (prerequisite->kind != PREREQUISITE_RR_EXISTS || !is_same_set(&value, set))
                         continue;
-                if (type == DNS_TYPE_KEY) {
+                if (value.type == DNS_TYPE_KEY) {
                         if (!dns_key_same(prerequisite->key, state->key))
                                 return false;
                         continue;
                 }
-                if (!name_state_find(state, &prerequisite->address))
+                if (!name_state_find(state, &value))
                         return false;
-                for (unsigned j = 0; j < i; j++)
+                for (unsigned j = 0; j < i; j++) {
+                        earlier = prerequisite_value(&update->prerequisites[j]);
                         repeated |= update->prerequisites[j].kind == PREREQUISITE_RR_EXISTS &&
-                                    update->prerequisites[j].type == type &&
-                                    address_equal(&update->prerequisites[j].address, &prerequisite->address);
+                                    is_same_value(&earlier, &value);
+                }
                 n_asked += !repeated;
         }
-        if (type == DNS_TYPE_KEY)
-                return true;
-        for (unsigned i = 0; i < state->n_records; i++)
-                n_there += state->records[i].address.family == family;
-        return n_there == n_asked;
+        return set->type == DNS_TYPE_KEY || count_at(state, set, set->type) == n_asked;
 }
 
 static bool check_prerequisites(const struct name_state *state, const struct update *update,
@@ -270,31 +297,31 @@ static bool check_prerequisites(const struct name_state *state, const struct upd
 {
         for (unsigned i = 0; i < update->n_prerequisites; i++) {
                 const struct prerequisite *prerequisite = &update->prerequisites[i];
-                bool in_use = state && state->claimed;
+                struct record_value value = prerequisite_value(prerequisite);
 
                 switch (prerequisite->kind) {
                 case PREREQUISITE_NAME_IN_USE:
-                        if (!in_use)
+                        if (!is_in_use(state, &value))
                                 return decide(decision, DNS_RCODE_NXDOMAIN, DNS_EDE_NONE,
                                               "prerequisite: the name is not in use");
                         break;
                 case PREREQUISITE_NAME_NOT_IN_USE:
-                        if (in_use)
+                        if (is_in_use(state, &value))
                                 return decide(decision, DNS_RCODE_YXDOMAIN, DNS_EDE_NONE,
                                               "prerequisite: the name is in use");
                         break;
                 case PREREQUISITE_RRSET_EXISTS:
-                        if (!has_type(state, prerequisite->type))
+                        if (!has_type(state, &value))
                                 return decide(decision, DNS_RCODE_NXRRSET, DNS_EDE_NONE,
                                               "prerequisite: there is no such record set");
                         break;
                 case PREREQUISITE_RRSET_ABSENT:
-                        if (has_type(state, prerequisite->type))
+                        if (has_type(state, &value))
                                 return decide(decision, DNS_RCODE_YXRRSET, DNS_EDE_NONE,
                                               "prerequisite: there is such a record set");
                         break;
                 case PREREQUISITE_RR_EXISTS:
-                        if (!rrset_equals(state, update, prerequisite->type))
+                        if (!rrset_equals(state, update, &value))
                                 return decide(decision, DNS_RCODE_NXRRSET, DNS_EDE_NONE,
                                               "prerequisite: the record set is another one");
                         break;
@@ -303,54 +330,58 @@ static bool check_prerequisites(const struct name_state *state, const struct upd
         return true;
 }
 
-static void remove_family(struct name_state *state, int family)
+/* Of this type (0: any) at this name (NULL: any). */
+static void remove_records(struct name_state *state, const struct record_value *name, uint16_t type)
 {
         for (unsigned i = state->n_records; i > 0; i--)
-                if (family == AF_UNSPEC || state->records[i - 1].address.family == family)
+                if (!name || is_at(&state->records[i - 1], name, type))
                         name_state_remove(state, &state->records[i - 1]);
 }
 
 /* Beyond the limit of a name is as outside the networks of the zone: whoever cannot be told which limit it is
  * takes a refusal for the end, and would withdraw all that fits. */
 static bool is_left_out(const struct registry_zone *zone, const struct update *update,
-                        const struct operation *operation, const struct name_state *state)
+                        const struct operation *operation, const struct record_value *value,
+                        const struct name_state *state)
 {
         if (operation->filtered)
                 return true;
         return update->dialect->drops_addresses && !update->edns.present &&
-               state->n_records >= zone->policy->max_records_per_name &&
-               !name_state_find(state, &operation->address);
+               count_at(state, value, 0) >= zone->policy->max_records_per_name &&
+               !name_state_find(state, value);
 }
 
 static int apply_operation(const struct registry_zone *zone, const struct update *update,
                            const struct operation *operation, const struct registry_time *now,
                            struct name_state *state)
 {
+        struct record_value value = operation_value(operation);
         struct record *record;
         uint32_t lease_sec;
 
         switch (operation->kind) {
         case OPERATION_ADD:
-                if (is_left_out(zone, update, operation, state))
+                if (is_left_out(zone, update, operation, &value, state))
                         return 0;
-                record = name_state_add(state, &operation->address);
+                record = name_state_add(state, &value);
                 if (!record)
                         return -ENOMEM;
                 lease_sec = registry_grant_record(zone->policy, update, operation->ttl_sec);
                 record->lease_sec = lease_sec;
                 record->end_usec = usec_add(now->lease_usec, lease_sec * USEC_PER_SEC);
-                record->proven |= address_equal(&record->address, &update->source);
+                record->proven |= operation->address.family &&
+                                  address_equal(&operation->address, &update->source);
                 return 0;
         case OPERATION_DELETE_RR:
-                record = operation->address.family ? name_state_find(state, &operation->address) : NULL;
+                record = operation_has_record(operation) ? name_state_find(state, &value) : NULL;
                 if (record)
                         name_state_remove(state, record);
                 return 0;
         case OPERATION_DELETE_RRSET:
-                remove_family(state, operation->type == DNS_TYPE_A ? AF_INET : AF_INET6);
+                remove_records(state, &value, operation->type);
                 return 0;
         case OPERATION_DELETE_ALL:
-                remove_family(state, AF_UNSPEC);
+                remove_records(state, &value, 0);
                 return 0;
         case OPERATION_KEY_ADD:
         case OPERATION_KEY_DELETE:
@@ -365,12 +396,13 @@ static bool is_pure_refresh(const struct name_state *before, const struct name_s
                             const struct update *update)
 {
         if (!before || !before->claimed || before->key_lease_sec != after->key_lease_sec ||
-            !name_state_same_addresses(before, after) || before->provisional != after->provisional)
+            !name_state_same_records(before, after) || before->provisional != after->provisional)
                 return false;
         if (update->has_key && update->key.flags != before->key->flags)
                 return false;
         for (unsigned i = 0; i < after->n_records; i++) {
-                const struct record *old = name_state_find(before, &after->records[i].address);
+                struct record_value value = record_value(&after->records[i]);
+                const struct record *old = name_state_find(before, &value);
 
                 if (after->records[i].lease_sec != old->lease_sec || after->records[i].proven != old->proven)
                         return false;
@@ -384,22 +416,71 @@ static enum application fail(struct decision *decision)
         return APPLICATION_REFUSED;
 }
 
+static unsigned count_addresses(const struct name_state *state)
+{
+        unsigned n = 0;
+
+        for (unsigned i = 0; i < state->n_records; i++)
+                n += record_is_address(&state->records[i]);
+        return n;
+}
+
+/* An upstream objects to addresses as a whole, and to other types one by one. May it still object to what is
+ * new among them: where there was nothing, or where that is as new. */
+static bool may_be_objected_to(const struct name_state *before, const struct record *record)
+{
+        struct record_value value = record_value(record);
+        bool any = false, provisional = false;
+
+        for (unsigned i = 0; i < before->n_records; i++) {
+                const struct record *old = &before->records[i];
+
+                if (record_is_address(record) ? !record_is_address(old) : !is_at(old, &value, value.type))
+                        continue;
+                any = true;
+                provisional |= old->provisional;
+        }
+        return !any || provisional;
+}
+
 /* A record that was removed and added again in one request keeps what is known about it: the first request
  * of a restarted client says "delete all, then add" and must count as a refresh. */
-static void keep_proofs(const struct name_state *before, struct name_state *after)
+static void compare_with_before(const struct name_state *before, struct name_state *after)
 {
-        for (unsigned i = 0; before && i < after->n_records; i++) {
-                const struct record *old = name_state_find(before, &after->records[i].address);
+        for (unsigned i = 0; i < after->n_records; i++) {
+                struct record *record = &after->records[i];
+                struct record_value value = record_value(record);
+                const struct record *old = name_state_find(before, &value);
 
-                if (old)
-                        after->records[i].proven |= old->proven;
+                if (old) {
+                        record->proven |= old->proven;
+                        record->provisional = old->provisional;
+                } else if (before->claimed && may_be_objected_to(before, record)) {
+                        record->provisional = true;
+                        if (before->provisional != PROVISIONAL_CLAIM || before->n_records == 0)
+                                after->provisional = PROVISIONAL_RECORDS;
+                }
         }
+}
+
+static bool check_limits(const struct zone_policy *policy, const struct name_state *state,
+                         struct decision *decision)
+{
+        for (unsigned i = 0; i < state->n_records; i++) {
+                struct record_value value = record_value(&state->records[i]);
+
+                if (count_at(state, &value, 0) > policy->max_records_per_name)
+                        return decide(decision, DNS_RCODE_REFUSED, DNS_EDE_PROHIBITED,
+                                      "too many records: a name may have %u (max-records-per-name)",
+                                      policy->max_records_per_name);
+        }
+        return true;
 }
 
 static enum application apply_claim(const struct update *update, const struct registry_time *now,
                                     struct name_state *after, struct decision *decision)
 {
-        if (after->n_records == 0) {
+        if (count_addresses(after) == 0) {
                 bool asked = update->dialect->key_claims;
 
                 for (unsigned i = 0; i < update->n_operations; i++)
@@ -437,22 +518,18 @@ enum application registry_apply(const struct registry_zone *zone, const struct u
                 if (apply_operation(zone, update, &update->operations[i], now, after) < 0)
                         return fail(decision);
         if (removes_all(update) || releases(update))
-                remove_family(after, AF_UNSPEC);
-        keep_proofs(before, after);
-        if (after->n_records > zone->policy->max_records_per_name) {
-                decide(decision, DNS_RCODE_REFUSED, DNS_EDE_PROHIBITED,
-                       "too many records: a name may have %u (max-records-per-name)",
-                       zone->policy->max_records_per_name);
+                remove_records(after, NULL, 0);
+        if (before)
+                compare_with_before(before, after);
+        if (!check_limits(zone->policy, after, decision))
                 return APPLICATION_REFUSED;
-        }
 
         if (!before || !before->claimed) {
                 enum application application = apply_claim(update, now, after, decision);
 
                 if (application != APPLICATION_CHANGE)
                         return application;
-        } else if (before->n_records == 0 && after->n_records > 0)
-                after->provisional = PROVISIONAL_RECORDS;
+        }
 
         if (name_state_remember(after, update->inception, update->expiration, update->hash) < 0)
                 return fail(decision);

@@ -17,8 +17,11 @@ static int compare_label(const struct name_entry *a, const struct name_entry *b)
 static int compare_record(const struct record *a, const struct record *b)
 {
         const struct name_entry *x = a->entry, *y = b->entry;
-        int r = address_compare(&a->address, &b->address);
+        int r;
 
+        if (a->type != b->type)
+                return a->type < b->type ? -1 : 1;
+        r = memcmp(a->inline_octets, b->inline_octets, sizeof(a->inline_octets));
         if (r != 0)
                 return r;
         if (a->right != b->right)
@@ -75,6 +78,8 @@ struct registry_zone *registry_add_zone(struct registry *registry, const struct 
 static void unindex_records(struct name_entry *entry)
 {
         for (unsigned i = 0; i < entry->state->n_records; i++) {
+                if (!record_is_address(&entry->state->records[i]))
+                        continue;
                 RB_REMOVE(record_tree, &entry->zone->registry->addresses, &entry->state->records[i]);
                 entry->state->records[i].entry = NULL;
         }
@@ -83,13 +88,15 @@ static void unindex_records(struct name_entry *entry)
 static enum pointer_right judge_pointer(const struct record *record, const struct registry_zone *zone)
 {
         const struct zone_policy *policy = zone->policy;
+        struct address address;
         struct dns_name reverse;
         bool has_zone = false;
 
         /* Most zones have none, and this is asked for every record. */
         if (policy->reverse_zones.n_items == 0 || zone->hidden)
                 return POINTER_NONE;
-        reverse = dns_name_reverse(&record->address);
+        address = record_address(record);
+        reverse = dns_name_reverse(&address);
         for (size_t i = 0; i < policy->reverse_zones.n_items && !has_zone; i++)
                 has_zone = dns_name_is_subdomain(&reverse, &policy->reverse_zones.items[i]);
         if (!has_zone)
@@ -97,7 +104,7 @@ static enum pointer_right judge_pointer(const struct record *record, const struc
         if (record->proven)
                 return POINTER_PROVEN;
         return policy->ptr_policy == PTR_POLICY_ALLOWED_NETS &&
-                               prefix_list_contains(&policy->allowed_nets, &record->address)
+                               prefix_list_contains(&policy->allowed_nets, &address)
                        ? POINTER_ALLOWED
                        : POINTER_NONE;
 }
@@ -107,7 +114,9 @@ static void index_records(struct name_entry *entry)
         for (unsigned i = 0; i < entry->state->n_records; i++) {
                 struct record *record = &entry->state->records[i];
 
-                record->right = (uint8_t) judge_pointer(record, entry->zone);
+                if (!record_is_address(record))
+                        continue;
+                record->right = judge_pointer(record, entry->zone) & 3;
                 record->entry = entry;
                 RB_INSERT(record_tree, &entry->zone->registry->addresses, &entry->state->records[i]);
         }
@@ -142,12 +151,14 @@ void registry_reindex(struct name_entry *entry)
 
         for (unsigned i = 0; i < entry->state->n_records; i++) {
                 struct record *record = &entry->state->records[i];
-                enum pointer_right right = judge_pointer(record, entry->zone);
+                enum pointer_right right = POINTER_NONE;
 
-                if (record->right == right)
+                if (record_is_address(record))
+                        right = judge_pointer(record, entry->zone);
+                if (!record->entry || record->right == right)
                         continue;
                 RB_REMOVE(record_tree, addresses, record);
-                record->right = (uint8_t) right;
+                record->right = right & 3;
                 RB_INSERT(record_tree, addresses, record);
         }
 }
@@ -256,7 +267,12 @@ static struct record *first_record_from(const struct registry *registry, const s
 {
         struct name_state state = {};
         struct name_entry entry = { .state = &state };
-        struct record key = { .address = *address, .entry = &entry };
+        struct record_value value = record_value_of_address(address);
+        struct record key;
+
+        /* An address needs no memory. */
+        (void) record_init(&key, &value);
+        key.entry = &entry;
 
         return RB_NFIND(record_tree, (struct record_tree *) &registry->addresses, &key);
 }
@@ -279,15 +295,20 @@ bool registry_adopts(const struct name_entry *entry, usec_t real_usec)
 bool registry_has_address_in(const struct registry *registry, const struct prefix *prefix)
 {
         const struct record *record = first_record_from(registry, &prefix->base);
+        struct address address;
 
-        return record && prefix_contains(prefix, &record->address);
+        if (!record)
+                return false;
+        address = record_address(record);
+        return prefix_contains(prefix, &address);
 }
 
 struct name_entry *registry_ptr_owner(const struct registry *registry, const struct address *address)
 {
         const struct record *first = first_record_from(registry, address);
+        struct record_value value = record_value_of_address(address);
 
-        if (!first || !address_equal(&first->address, address) || first->right == POINTER_NONE)
+        if (!first || !record_is(first, &value) || first->right == POINTER_NONE)
                 return NULL;
         return first->entry;
 }
@@ -355,16 +376,20 @@ static struct name_entry *add_entry(struct registry_zone *zone, const char *labe
         return entry;
 }
 
-static void add_ptr_change(struct registry *registry, struct effects *effects, const struct address *address)
+static void add_ptr_change(struct registry *registry, struct effects *effects, const struct record *record)
 {
-        struct name_entry *owner = registry_ptr_owner(registry, address);
+        struct address address = record_address(record);
+        struct name_entry *owner;
         struct ptr_change *change;
 
+        if (!address.family)
+                return;
         for (unsigned i = 0; i < effects->n_ptrs; i++)
-                if (address_equal(&effects->ptrs[i].address, address))
+                if (address_equal(&effects->ptrs[i].address, &address))
                         return;
+        owner = registry_ptr_owner(registry, &address);
         change = &effects->ptrs[effects->n_ptrs++];
-        *change = (struct ptr_change){ .address = *address };
+        *change = (struct ptr_change){ .address = address };
         if (owner) {
                 change->zone_before = owner->zone;
                 change->before = name_entry_name(owner);
@@ -433,9 +458,9 @@ int registry_install(struct registry_zone *zone, const char *label, struct name_
         }
 
         for (unsigned i = 0; i < entry->state->n_records; i++)
-                add_ptr_change(registry, &effects, &entry->state->records[i].address);
+                add_ptr_change(registry, &effects, &entry->state->records[i]);
         for (unsigned i = 0; i < after->n_records; i++)
-                add_ptr_change(registry, &effects, &after->records[i].address);
+                add_ptr_change(registry, &effects, &after->records[i]);
 
         unindex_records(entry);
         count_state(zone, entry->state, -1);
@@ -583,7 +608,8 @@ void registry_refresh(struct registry_zone *zone, const struct dns_name *name, s
         assert(entry && entry->state->claimed && entry->state->n_records == after->n_records);
         state = entry->state;
         for (unsigned i = 0; i < after->n_records; i++) {
-                struct record *record = name_state_find(state, &after->records[i].address);
+                struct record_value value = record_value(&after->records[i]);
+                struct record *record = name_state_find(state, &value);
 
                 assert(record && record->lease_sec == after->records[i].lease_sec);
                 record->end_usec = after->records[i].end_usec;

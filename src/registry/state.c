@@ -7,6 +7,15 @@ struct name_state *name_state_new(void)
         return calloc(1, sizeof(struct name_state));
 }
 
+static void drop_records(struct name_state *state)
+{
+        for (unsigned i = 0; i < state->n_records; i++)
+                record_clear(&state->records[i]);
+        free(state->records);
+        state->records = NULL;
+        state->n_records = 0;
+}
+
 struct name_state *name_state_free(struct name_state *state)
 {
         if (!state)
@@ -15,7 +24,7 @@ struct name_state *name_state_free(struct name_state *state)
         free(state->blocked_reason);
         free(state->banned_fingerprint);
         free(state->key);
-        free(state->records);
+        drop_records(state);
         free(state);
         return NULL;
 }
@@ -44,6 +53,7 @@ struct name_state *name_state_copy(const struct name_state *state)
         copy->blocked_reason = copy->banned_fingerprint = NULL;
         copy->key = NULL;
         copy->records = NULL;
+        copy->n_records = 0;
         /* It becomes a state of its own, with the ends as they are. */
         copy->generation = 0;
         copy->moves = copy->moves_stored = 0;
@@ -63,13 +73,10 @@ struct name_state *name_state_copy(const struct name_state *state)
                 copy->records = calloc(state->n_records, sizeof(struct record));
                 if (!copy->records)
                         return NULL;
-                for (unsigned i = 0; i < state->n_records; i++)
-                        copy->records[i] = (struct record){
-                                .address = state->records[i].address,
-                                .proven = state->records[i].proven,
-                                .lease_sec = state->records[i].lease_sec,
-                                .end_usec = state->records[i].end_usec,
-                        };
+                for (; copy->n_records < state->n_records; copy->n_records++)
+                        if (record_copy(&copy->records[copy->n_records], &state->records[copy->n_records]) <
+                            0)
+                                return NULL;
         }
         return TAKE_PTR(copy);
 }
@@ -87,19 +94,19 @@ int name_state_set_key(struct name_state *state, const struct dns_key *key)
         return 0;
 }
 
-struct record *name_state_find(const struct name_state *state, const struct address *address)
+struct record *name_state_find(const struct name_state *state, const struct record_value *value)
 {
         if (!state)
                 return NULL;
         for (unsigned i = 0; i < state->n_records; i++)
-                if (address_equal(&state->records[i].address, address))
+                if (record_is(&state->records[i], value))
                         return &state->records[i];
         return NULL;
 }
 
-struct record *name_state_add(struct name_state *state, const struct address *address)
+struct record *name_state_add(struct name_state *state, const struct record_value *value)
 {
-        struct record *record = name_state_find(state, address), *records;
+        struct record *record = name_state_find(state, value), *records;
 
         if (record)
                 return record;
@@ -107,13 +114,16 @@ struct record *name_state_add(struct name_state *state, const struct address *ad
         if (!records)
                 return NULL;
         state->records = records;
-        record = &records[state->n_records++];
-        *record = (struct record){ .address = *address };
+        record = &records[state->n_records];
+        if (record_init(record, value) < 0)
+                return NULL;
+        state->n_records++;
         return record;
 }
 
 void name_state_remove(struct name_state *state, struct record *record)
 {
+        record_clear(record);
         *record = state->records[--state->n_records];
 }
 
@@ -123,9 +133,7 @@ void name_state_release(struct name_state *state)
         state->provisional = PROVISIONAL_NO;
         free(state->key);
         state->key = NULL;
-        free(state->records);
-        state->records = NULL;
-        state->n_records = 0;
+        drop_records(state);
         state->key_lease_sec = 0;
         state->key_end_usec = 0;
         state->claimed_usec = 0;
@@ -177,14 +185,58 @@ bool name_state_is_empty(const struct name_state *state)
                state->blocked_until_usec == 0 && !state->banned_fingerprint;
 }
 
-bool name_state_same_addresses(const struct name_state *a, const struct name_state *b)
+void name_state_confirm(struct name_state *state)
+{
+        state->provisional = PROVISIONAL_NO;
+        for (unsigned i = 0; i < state->n_records; i++)
+                state->records[i].provisional = false;
+}
+
+bool name_state_same_records(const struct name_state *a, const struct name_state *b)
 {
         unsigned n_a = a ? a->n_records : 0, n_b = b ? b->n_records : 0;
 
         if (n_a != n_b)
                 return false;
-        for (unsigned i = 0; i < n_a; i++)
-                if (!name_state_find(b, &a->records[i].address))
+        for (unsigned i = 0; i < n_a; i++) {
+                struct record_value value = record_value(&a->records[i]);
+
+                if (!name_state_find(b, &value))
                         return false;
+        }
         return true;
+}
+
+/* Among the first n. */
+static bool has_name(const struct name_state *state, const struct record_value *name, unsigned n)
+{
+        for (unsigned i = 0; i < n; i++) {
+                struct record_value value = record_value(&state->records[i]);
+
+                if (record_is_beside(&value, name))
+                        return true;
+        }
+        return false;
+}
+
+bool name_state_has_name(const struct name_state *state, const struct record_value *name)
+{
+        return has_name(state, name, state->n_records);
+}
+
+bool name_state_next_name(const struct name_state *state, unsigned *position, struct record_value *ret)
+{
+        if ((*position)++ == 0) {
+                *ret = (struct record_value){};
+                return true;
+        }
+        for (; *position - 2 < state->n_records; (*position)++) {
+                struct record_value value = record_value(&state->records[*position - 2]);
+
+                if (value.below_length == 0 || has_name(state, &value, *position - 2))
+                        continue;
+                *ret = (struct record_value){ .below_length = value.below_length, .below = value.below };
+                return true;
+        }
+        return false;
 }

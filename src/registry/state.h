@@ -12,27 +12,17 @@
 #include <stdint.h>
 
 #include "dns/key.h"
+#include "registry/record.h"
 #include "util/address.h"
 #include "util/macro.h"
 #include "util/time.h"
 
-struct name_entry;
-
-struct record {
-        RB_ENTRY(record) by_address; /* in struct registry, while installed */
-        struct name_entry *entry;    /* while installed */
-        struct address address;
-        bool proven;        /* a request for this name came from this very address */
-        uint8_t right;      /* to the address' PTR, while installed: enum pointer_right */
-        uint32_t lease_sec; /* as granted last */
-        usec_t end_usec;
-};
-
 /* What an upstream may still object to, and what is undone then. */
 enum provisional {
         PROVISIONAL_NO,
-        PROVISIONAL_CLAIM,   /* the name itself: it becomes free again */
-        PROVISIONAL_RECORDS, /* records at a name already owned: they are withdrawn again */
+        PROVISIONAL_CLAIM,   /* the name itself, with all it has: it becomes free again */
+        PROVISIONAL_RECORDS, /* records of a name already owned, those that say so: they are withdrawn again
+                              */
 };
 
 #define REPLAY_HASH_SIZE  16 /* octets kept of a request's hash */
@@ -85,10 +75,12 @@ struct name_state *name_state_copy(const struct name_state *state);
 
 /* Takes a copy of the key, no longer than needed. 0 or -ENOMEM. */
 int name_state_set_key(struct name_state *state, const struct dns_key *key);
-struct record *name_state_find(const struct name_state *state, const struct address *address);
+struct record *name_state_find(const struct name_state *state, const struct record_value *value);
 /* Adds or finds. NULL when memory is out. */
-struct record *name_state_add(struct name_state *state, const struct address *address);
+struct record *name_state_add(struct name_state *state, const struct record_value *value);
 void name_state_remove(struct name_state *state, struct record *record);
+/* Nobody objects to what it has (any more). */
+void name_state_confirm(struct name_state *state);
 /* Drops key and records, keeps replay memory, reservation and blocks. */
 void name_state_release(struct name_state *state);
 /* Notes an accepted request. 0 or -ENOMEM. */
@@ -110,5 +102,10 @@ static inline void name_state_move(struct name_state *state)
 }
 /* Is there anything left worth keeping. */
 bool name_state_is_empty(const struct name_state *state);
-/* Same addresses, in whatever order. NULL stands for none. */
-bool name_state_same_addresses(const struct name_state *a, const struct name_state *b);
+/* The names that it has records at, one after the other, the host before all even if it has none: "*position"
+ * is 0 at first; of "*ret" only what is below is filled in, good while the state is. False: no more. */
+bool name_state_next_name(const struct name_state *state, unsigned *position, struct record_value *ret);
+/* Has it records at this name. */
+bool name_state_has_name(const struct name_state *state, const struct record_value *name);
+/* Same records, in whatever order. NULL stands for none. */
+bool name_state_same_records(const struct name_state *a, const struct name_state *b);

@@ -133,11 +133,11 @@ static struct speech speech_of(const struct update *update, const struct name_st
                         speech.sweeps = true;
         }
         for (unsigned i = 0; i < before->n_records; i++) {
-                const struct address *address = &before->records[i].address;
+                struct address address = record_address(&before->records[i]);
 
-                if (asks_in_family(update, address->family) && !names(update, OPERATION_ADD, address) &&
-                    !names(update, OPERATION_DELETE_RR, address))
-                        list_add(&speech.passed_over, address);
+                if (address.family && asks_in_family(update, address.family) &&
+                    !names(update, OPERATION_ADD, &address) && !names(update, OPERATION_DELETE_RR, &address))
+                        list_add(&speech.passed_over, &address);
         }
         return speech;
 }

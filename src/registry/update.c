@@ -23,11 +23,39 @@ static const struct dialect dialect_plain = {
 
 void update_clear(struct update *update)
 {
-        for (unsigned i = 0; i < update->n_prerequisites; i++)
+        for (unsigned i = 0; i < update->n_prerequisites; i++) {
                 free(update->prerequisites[i].key);
+                free(update->prerequisites[i].operand.octets);
+        }
+        for (unsigned i = 0; i < update->n_operations; i++)
+                free(update->operations[i].operand.octets);
         free(update->prerequisites);
         free(update->operations);
         *update = (struct update){};
+}
+
+static struct record_value operand_value(uint16_t type, const struct address *address,
+                                         const struct operand *operand)
+{
+        if (address->family && operand->below_length == 0)
+                return record_value_of_address(address);
+        return (struct record_value){
+                .type = type,
+                .length = operand->length,
+                .below_length = operand->below_length,
+                .rdata = operand->octets,
+                .below = operand->octets ? operand->octets + operand->length : NULL,
+        };
+}
+
+struct record_value operation_value(const struct operation *operation)
+{
+        return operand_value(operation->type, &operation->address, &operation->operand);
+}
+
+struct record_value prerequisite_value(const struct prerequisite *prerequisite)
+{
+        return operand_value(prerequisite->type, &prerequisite->address, &prerequisite->operand);
 }
 
 static bool malformed(struct decision *decision, const char *text)

@@ -13,6 +13,7 @@
 #include "dns/sig0.h"
 #include "registry/decision.h"
 #include "registry/policy.h"
+#include "registry/record.h"
 #include "util/address.h"
 
 /* What the dialects differ in. Everything behind update_decode() reads this record and never asks which
@@ -36,10 +37,18 @@ enum operation_kind {
         OPERATION_KEY_DELETE, /* the owner gives the name up */
 };
 
+/* What an RR speaks of. An address at the signer's name is one; of anything else there are octets. */
+struct operand {
+        uint8_t *octets; /* owned: the data in canonical form, then the name below; NULL: neither */
+        uint16_t length; /* of the data; 0: none, it is a set of records or a whole name */
+        uint8_t below_length;
+};
+
 struct operation {
         enum operation_kind kind;
-        uint16_t type; /* A or AAAA, where it says something */
+        uint16_t type; /* where it says something */
         struct address address;
+        struct operand operand;
         uint32_t ttl_sec;
         bool filtered; /* an ADD of an address that this zone does not take: left out */
         bool never;    /* ... and no zone ever does: multicast and the like */
@@ -58,7 +67,8 @@ struct prerequisite {
         enum prerequisite_kind kind;
         uint16_t type;
         struct address address; /* RR_EXISTS of A and AAAA */
-        struct dns_key *key;    /* RR_EXISTS of KEY */
+        struct operand operand;
+        struct dns_key *key; /* RR_EXISTS of KEY */
 };
 
 struct update {
@@ -83,6 +93,15 @@ struct update {
 };
 
 void update_clear(struct update *update);
+
+/* The record that is spoken of, or the set or name as far as it says: views into it. */
+struct record_value operation_value(const struct operation *operation);
+struct record_value prerequisite_value(const struct prerequisite *prerequisite);
+/* Is it about one record (that could be one of ours). */
+static inline bool operation_has_record(const struct operation *operation)
+{
+        return operation->address.family || operation->operand.length > 0;
+}
 
 /* Of a message that the walk accepted and that is not decoded: what its answer needs. Only the original's
  * dialect is known by the message alone; else there is none yet. */

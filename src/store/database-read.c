@@ -120,23 +120,62 @@ static int read_ends(struct name_cursor *cursor, struct name_state *state)
                                   (size_t) sqlite3_column_bytes(statement, 9));
 }
 
-/* zone, label, address, proven; in schema 1: lease_sec, end_usec */
-static int read_record(struct name_cursor *cursor, struct name_state *state)
+/* zone, label, address, proven, lease_sec, end_usec */
+static int read_record_1(sqlite3_stmt *statement, struct name_state *state)
 {
-        const char *text = database_text(cursor->records, 2);
+        const char *text = database_text(statement, 2);
+        struct record_value value;
         struct record *record;
         struct address address;
 
-        if (!text || address_parse(text, &address) < 0 || name_state_find(state, &address))
+        if (!text || address_parse(text, &address) < 0)
                 return -EBADMSG;
-        record = name_state_add(state, &address);
+        value = record_value_of_address(&address);
+        if (name_state_find(state, &value))
+                return -EBADMSG;
+        record = name_state_add(state, &value);
         if (!record)
                 return -ENOMEM;
-        record->proven = sqlite3_column_int(cursor->records, 3);
-        if (cursor->leases_in_records) {
-                record->lease_sec = (uint32_t) sqlite3_column_int64(cursor->records, 4);
-                record->end_usec = (usec_t) sqlite3_column_int64(cursor->records, 5);
-        }
+        record->proven = sqlite3_column_int(statement, 3);
+        record->provisional = state->provisional == PROVISIONAL_RECORDS;
+        record->lease_sec = (uint32_t) sqlite3_column_int64(statement, 4);
+        record->end_usec = (usec_t) sqlite3_column_int64(statement, 5);
+        return 0;
+}
+
+/* An address is as long as addresses are: whoever reads it later takes that for granted. */
+static bool is_sound(const struct record_value *value)
+{
+        if (value->type == DNS_TYPE_A || value->type == DNS_TYPE_AAAA)
+                return value->below_length == 0 && value->length == (value->type == DNS_TYPE_A ? 4 : 16);
+        return value->length > 0;
+}
+
+/* zone, label, below, type, rdata, proven, provisional */
+static int read_record(struct name_cursor *cursor, struct name_state *state)
+{
+        sqlite3_stmt *statement = cursor->records;
+        int below_length = sqlite3_column_bytes(statement, 2), length = sqlite3_column_bytes(statement, 4);
+        int64_t type = sqlite3_column_int64(statement, 3);
+        struct record_value value = {
+                .type = (uint16_t) type,
+                .length = (uint16_t) length,
+                .below_length = (uint8_t) below_length,
+                .rdata = sqlite3_column_blob(statement, 4),
+                .below = sqlite3_column_blob(statement, 2),
+        };
+        struct record *record;
+
+        if (cursor->leases_in_records)
+                return read_record_1(statement, state);
+        if (type <= 0 || type > UINT16_MAX || length > UINT16_MAX || below_length >= DNS_NAME_MAX ||
+            !is_sound(&value) || name_state_find(state, &value))
+                return -EBADMSG;
+        record = name_state_add(state, &value);
+        if (!record)
+                return -ENOMEM;
+        record->proven = sqlite3_column_int(statement, 5) & 1;
+        record->provisional = sqlite3_column_int(statement, 6) & 1;
         return 0;
 }
 
@@ -240,7 +279,7 @@ static int walk_names(struct name_cursor *cursor, const struct store_loader *loa
 #define ENDS_COLUMNS                                                                                         \
         "SELECT zone, label, generation, key_lease_sec, key_end_usec, seen_usec, inception, expiration,"     \
         " hashes, leases FROM ends"
-#define RECORDS_COLUMNS "SELECT zone, label, address, proven FROM records"
+#define RECORDS_COLUMNS "SELECT zone, label, below, type, rdata, proven, provisional FROM records"
 
 int database_load_names(struct database *database, const struct lengthening *lengthening,
                         const struct store_loader *loader, void *userdata, char **why)

@@ -8,7 +8,8 @@
  * read side by side, and ends that are written in that order share their pages. What moves with every refresh
  * is in "ends" alone; "generation" says of which state of the name it is. "leases" holds, for each record in
  * the order of "position", its length in seconds (four octets) and its end on the lease clock in microseconds
- * (eight), big endian. */
+ * (eight), big endian. "below" is what stands in front of the name, as wire labels without an end: a record
+ * is at the name itself or below it. */
 const char database_schema[] =
         "CREATE TABLE heartbeat (one INTEGER PRIMARY KEY CHECK (one = 1), run_id BLOB NOT NULL,"
         " boot_id BLOB NOT NULL, boottime_usec INTEGER NOT NULL, real_usec INTEGER NOT NULL,"
@@ -23,13 +24,16 @@ const char database_schema[] =
         " inception INTEGER NOT NULL, expiration INTEGER NOT NULL, hashes BLOB NOT NULL,"
         " leases BLOB NOT NULL, PRIMARY KEY (zone, label),"
         " FOREIGN KEY (zone, label) REFERENCES names ON DELETE CASCADE) WITHOUT ROWID;"
-        "CREATE TABLE records (zone TEXT NOT NULL, label TEXT NOT NULL, position INTEGER NOT NULL,"
-        " address TEXT NOT NULL, proven INTEGER NOT NULL, PRIMARY KEY (zone, label, position),"
-        " FOREIGN KEY (zone, label) REFERENCES names ON DELETE CASCADE) WITHOUT ROWID;"
         "CREATE TABLE serials (zone TEXT PRIMARY KEY, serial INTEGER NOT NULL) WITHOUT ROWID;"
         /* Of the original's key files; the zone '' stands for all: it is a database from before the marks. 0:
          * there was nothing to import. */
         "CREATE TABLE imports (zone TEXT PRIMARY KEY, imported_usec INTEGER NOT NULL) WITHOUT ROWID;";
+
+const char database_records_schema[] =
+        "CREATE TABLE records (zone TEXT NOT NULL, label TEXT NOT NULL, position INTEGER NOT NULL,"
+        " below BLOB NOT NULL, type INTEGER NOT NULL, rdata BLOB NOT NULL, proven INTEGER NOT NULL,"
+        " provisional INTEGER NOT NULL, PRIMARY KEY (zone, label, position),"
+        " FOREIGN KEY (zone, label) REFERENCES names ON DELETE CASCADE) WITHOUT ROWID;";
 
 /* REPLACE would delete the row and with it what belongs to it. */
 const char *const database_statement_texts[_STATEMENTS] = {
@@ -59,9 +63,10 @@ const char *const database_statement_texts[_STATEMENTS] = {
                 " expiration = ?8, hashes = ?9, leases = ?10"
                 " WHERE zone = ?1 AND label = ?2 AND generation = ?3",
         [STATEMENT_PUT_RECORD] =
-                "INSERT INTO records (zone, label, position, address, proven) VALUES (?,?,?,?,?)"
-                " ON CONFLICT (zone, label, position) DO UPDATE SET address = excluded.address,"
-                " proven = excluded.proven",
+                "INSERT INTO records (zone, label, position, below, type, rdata, proven, provisional)"
+                " VALUES (?,?,?,?,?,?,?,?) ON CONFLICT (zone, label, position) DO UPDATE SET"
+                " below = excluded.below, type = excluded.type, rdata = excluded.rdata,"
+                " proven = excluded.proven, provisional = excluded.provisional",
         [STATEMENT_CUT_RECORDS] = "DELETE FROM records WHERE zone = ? AND label = ? AND position >= ?",
         [STATEMENT_PUT_UNIT] =
                 "INSERT INTO units (upstream, zone, mode, owner, type, rdata, flags, vals)"
@@ -111,6 +116,8 @@ static int make_tables(struct database *database, char **why)
         int r;
 
         r = database_execute(database, database_schema, why);
+        if (r >= 0)
+                r = database_execute(database, database_records_schema, why);
         if (r >= 0)
                 r = database_execute(database, database_units_schema, why);
         snprintf(text, sizeof(text), "PRAGMA application_id = %d; PRAGMA user_version = %d",
@@ -186,6 +193,61 @@ static int migrate_from_1(struct database *database, char **why)
         return r;
 }
 
+/* --- from schema 2: records were addresses, as text --- */
+
+static int take_record_2(struct database *database, sqlite3_stmt *old)
+{
+        const char *text = database_text(old, 3);
+        struct address address;
+        struct record_value value;
+
+        if (!text || address_parse(text, &address) < 0)
+                return -EBADMSG;
+        value = record_value_of_address(&address);
+        return database_put_record(database, database_text(old, 0), database_text(old, 1),
+                                   (unsigned) sqlite3_column_int(old, 2), &value, sqlite3_column_int(old, 4),
+                                   sqlite3_column_int(old, 5) == PROVISIONAL_RECORDS);
+}
+
+static int migrate_from_2(struct database *database, char **why)
+{
+        sqlite3_stmt **put = &database->statements[STATEMENT_PUT_RECORD], *old = NULL;
+        int r, code = SQLITE_DONE;
+        char text[48];
+
+        r = database_execute(database, "ALTER TABLE records RENAME TO records_2", why);
+        if (r >= 0)
+                r = database_execute(database, database_records_schema, why);
+        if (r < 0)
+                return r;
+        r = database_prepare(database, database_statement_texts[STATEMENT_PUT_RECORD], put);
+        if (r >= 0)
+                r = database_prepare(database,
+                                     "SELECT zone, label, position, address, proven, provisional"
+                                     " FROM records_2 JOIN names USING (zone, label)"
+                                     " ORDER BY zone, label, position",
+                                     &old);
+        while (r >= 0 && (code = sqlite3_step(old)) == SQLITE_ROW)
+                r = take_record_2(database, old);
+        if (r >= 0 && code != SQLITE_DONE)
+                r = database_to_errno(code);
+        sqlite3_finalize(old);
+        sqlite3_finalize(*put);
+        *put = NULL;
+        if (r < 0)
+                return database_explain(why, r, "a row of an earlier version makes no sense");
+        snprintf(text, sizeof(text), "PRAGMA user_version = %d", DATABASE_SCHEMA_VERSION);
+        r = database_execute(database, "DROP TABLE records_2", why);
+        return r < 0 ? r : database_execute(database, text, why);
+}
+
+static int make_current(struct database *database, int64_t version, char **why)
+{
+        if (version == 0)
+                return make_tables(database, why);
+        return version == 1 ? migrate_from_1(database, why) : migrate_from_2(database, why);
+}
+
 int database_prepare_schema(struct database *database, char **why)
 {
         int64_t version = 0, application = 0, n_tables = 0;
@@ -209,7 +271,7 @@ int database_prepare_schema(struct database *database, char **why)
 
         r = database_execute(database, "BEGIN EXCLUSIVE", why);
         if (r >= 0)
-                r = version == 1 ? migrate_from_1(database, why) : make_tables(database, why);
+                r = make_current(database, version, why);
         if (r >= 0)
                 r = database_execute(database, "COMMIT", why);
         if (r < 0 && database_in_transaction(database))

@@ -2,20 +2,31 @@
 
 #include "store/database.h"
 
+int database_put_record(struct database *database, const char *zone, const char *label, unsigned position,
+                        const struct record_value *value, bool proven, bool provisional)
+{
+        database_bind_text(database, STATEMENT_PUT_RECORD, 1, zone);
+        database_bind_text(database, STATEMENT_PUT_RECORD, 2, label);
+        database_bind_integer(database, STATEMENT_PUT_RECORD, 3, position);
+        database_bind_blob(database, STATEMENT_PUT_RECORD, 4, value->below, value->below_length);
+        database_bind_integer(database, STATEMENT_PUT_RECORD, 5, value->type);
+        database_bind_blob(database, STATEMENT_PUT_RECORD, 6, value->rdata, value->length);
+        database_bind_integer(database, STATEMENT_PUT_RECORD, 7, proven);
+        database_bind_integer(database, STATEMENT_PUT_RECORD, 8, provisional);
+        return database_run(database, STATEMENT_PUT_RECORD);
+}
+
 static int put_records(struct database *database, const char *zone, const char *label,
                        const struct name_state *state)
 {
-        char address[ADDRESS_FORMAT_MAX];
         int r;
 
         for (unsigned i = 0; i < state->n_records; i++) {
-                database_bind_text(database, STATEMENT_PUT_RECORD, 1, zone);
-                database_bind_text(database, STATEMENT_PUT_RECORD, 2, label);
-                database_bind_integer(database, STATEMENT_PUT_RECORD, 3, i);
-                database_bind_text(database, STATEMENT_PUT_RECORD, 4,
-                                   address_format(&state->records[i].address, address));
-                database_bind_integer(database, STATEMENT_PUT_RECORD, 5, state->records[i].proven);
-                r = database_run(database, STATEMENT_PUT_RECORD);
+                const struct record *record = &state->records[i];
+                struct record_value value = record_value(record);
+
+                r = database_put_record(database, zone, label, i, &value, record->proven,
+                                        record->provisional);
                 if (r < 0)
                         return r;
         }

@@ -15,7 +15,7 @@
 #include "store/lease-clock.h"
 #include "store/page.h"
 
-#define DATABASE_SCHEMA_VERSION 2
+#define DATABASE_SCHEMA_VERSION 3
 #define DATABASE_APPLICATION_ID 0x6e737267 /* "nsrg" */
 
 enum database_statement {
@@ -109,10 +109,13 @@ int database_read_page(struct database *database, const struct lengthening *leng
 
 /* --- among the files of the database --- */
 extern const char database_schema[];
+extern const char database_records_schema[];
 extern const char database_units_schema[];
 extern const char *const database_statement_texts[_STATEMENTS];
 /* Makes or brings up to date the tables, in one transaction. */
 int database_prepare_schema(struct database *database, char **why);
+int database_put_record(struct database *database, const char *zone, const char *label, unsigned position,
+                        const struct record_value *value, bool proven, bool provisional);
 /* Names as schema 1 had them, for database_prepare_schema(): table names_1, records_1. */
 int database_load_names_1(struct database *database, const struct store_loader *loader, void *userdata);
 int database_take_units_1(struct database *database);

@@ -8,7 +8,8 @@ static bool is_withdrawn(const struct upstream *upstream)
         return upstream && upstream->publisher->withdrawing && !upstream->config->keep_records;
 }
 
-int forward_set(const struct attachment *attachment, const struct name_state *state, struct rrset *ret)
+int forward_set(const struct attachment *attachment, const struct name_state *state,
+                const struct record_value *name, struct rrset *ret)
 {
         int r;
 
@@ -16,11 +17,14 @@ int forward_set(const struct attachment *attachment, const struct name_state *st
         if (!attachment || is_withdrawn(attachment->upstream))
                 return 0;
         for (unsigned i = 0; state && i < state->n_records; i++) {
-                const struct address *address = &state->records[i].address;
+                struct record_value value = record_value(&state->records[i]);
+                struct address address = record_address(&state->records[i]);
 
-                if (prefix_list_contains(&attachment->config->exclude_nets, address))
+                if (!record_is_beside(&value, name))
                         continue;
-                r = rrset_add_address(ret, address);
+                if (address.family && prefix_list_contains(&attachment->config->exclude_nets, &address))
+                        continue;
+                r = rrset_add(ret, value.type, value.rdata, value.length);
                 if (r < 0) {
                         rrset_clear(ret);
                         return r;
@@ -130,21 +134,42 @@ static int change_ptr(struct upstream *upstream, const struct ptr_change *change
 }
 
 static int change_forward(const struct attachment *attachment, const struct registry_zone *zone,
-                          const struct dns_name *name, const struct name_state *before,
-                          const struct name_state *after)
+                          const struct dns_name *host, const struct record_value *name,
+                          const struct name_state *before, const struct name_state *after)
 {
         int r, lane = forward_lane(attachment, zone);
         struct rrset old = {}, wanted = {};
+        struct dns_name owner;
 
         if (lane < 0)
                 return 0;
-        r = forward_set(attachment, before, &old);
+        r = record_owner(host, name, &owner);
         if (r >= 0)
-                r = forward_set(attachment, after, &wanted);
+                r = forward_set(attachment, before, name, &old);
         if (r >= 0)
-                r = plan_change(attachment->upstream->plan, (unsigned) lane, name, &old, &wanted);
+                r = forward_set(attachment, after, name, &wanted);
+        if (r >= 0)
+                r = plan_change(attachment->upstream->plan, (unsigned) lane, &owner, &old, &wanted);
         rrset_clear(&old);
         rrset_clear(&wanted);
+        return r;
+}
+
+/* All names of a registration, those that it had and those that it has. */
+static int change_names(const struct attachment *attachment, const struct registry_zone *zone,
+                        const struct dns_name *host, const struct name_state *before,
+                        const struct name_state *after)
+{
+        struct record_value name;
+        unsigned position = 0;
+        int r = 0;
+
+        while (r >= 0 && before && name_state_next_name(before, &position, &name))
+                r = change_forward(attachment, zone, host, &name, before, after);
+        position = before ? 1 : 0;
+        while (r >= 0 && after && name_state_next_name(after, &position, &name))
+                if (!before || !name_state_has_name(before, &name))
+                        r = change_forward(attachment, zone, host, &name, before, after);
         return r;
 }
 
@@ -157,7 +182,7 @@ int publisher_change(struct publisher *publisher, struct registry_zone *zone, co
 
         for (const struct attachment *attachment = zone->userdata; attachment;
              attachment = attachment->next) {
-                r = change_forward(attachment, zone, name, before, after);
+                r = change_names(attachment, zone, name, before, after);
                 if (r < 0)
                         return r;
         }
@@ -171,32 +196,51 @@ int publisher_change(struct publisher *publisher, struct registry_zone *zone, co
         return 0;
 }
 
+static int withdraw_forward(const struct attachment *attachment, const struct name_entry *entry,
+                            const struct dns_name *host)
+{
+        int r = 0, lane = forward_lane(attachment, entry->zone);
+        const struct rrset nothing = {};
+        struct record_value name;
+        unsigned position = 0;
+
+        while (r >= 0 && lane >= 0 && name_state_next_name(entry->state, &position, &name)) {
+                struct dns_name owner;
+                struct rrset before;
+
+                r = record_owner(host, &name, &owner);
+                if (r < 0 || forward_set(attachment, entry->state, &name, &before) < 0)
+                        continue;
+                r = plan_change(attachment->upstream->plan, (unsigned) lane, &owner, &before, &nothing);
+                rrset_clear(&before);
+        }
+        return r;
+}
+
 int withdraw_name(struct publisher *publisher, const struct name_entry *entry)
 {
         struct dns_name name = name_entry_name(entry);
         const struct rrset nothing = {};
         struct upstream *upstream;
         struct rrset before;
-        int r = 0;
+        int lane, r = 0;
 
         LIST_FOREACH (upstream, &publisher->upstreams, upstreams) {
                 const struct attachment *attachment = find_attachment(entry->zone->userdata, upstream);
-                int lane;
 
                 if (!attachment || upstream->config->keep_records)
                         continue;
-                lane = forward_lane(attachment, entry->zone);
-                if (lane >= 0 && forward_set(attachment, entry->state, &before) >= 0) {
-                        r = plan_change(upstream->plan, (unsigned) lane, &name, &before, &nothing);
-                        rrset_clear(&before);
-                }
+                r = withdraw_forward(attachment, entry, &name);
                 for (unsigned i = 0; i < entry->state->n_records && r >= 0; i++) {
-                        const struct address *address = &entry->state->records[i].address;
-                        struct dns_name owner = dns_name_reverse(address);
+                        struct address address = record_address(&entry->state->records[i]);
+                        struct dns_name owner;
 
+                        if (!address.family)
+                                continue;
+                        owner = dns_name_reverse(&address);
                         lane = reverse_lane(upstream, &owner, LANE_CONFIGURED);
-                        if (lane < 0 || registry_ptr_owner(publisher->registry, address) != entry ||
-                            ptr_set(attachment, &name, address, &before) < 0)
+                        if (lane < 0 || registry_ptr_owner(publisher->registry, &address) != entry ||
+                            ptr_set(attachment, &name, &address, &before) < 0)
                                 continue;
                         r = plan_change(upstream->plan, (unsigned) lane, &owner, &before, &nothing);
                         rrset_clear(&before);
@@ -287,16 +331,16 @@ int publisher_load_name(struct publisher *publisher, const struct registry *regi
         name = name_entry_name(entry);
         for (const struct attachment *attachment = entry->zone->userdata; attachment;
              attachment = attachment->next) {
-                r = change_forward(attachment, entry->zone, &name, NULL, entry->state);
+                r = change_names(attachment, entry->zone, &name, NULL, entry->state);
                 if (r < 0)
                         return r;
         }
         for (unsigned i = 0; i < entry->state->n_records; i++) {
-                const struct address *address = &entry->state->records[i].address;
-                struct ptr_change change = { .address = *address, .zone_after = entry->zone, .after = name };
+                struct address address = record_address(&entry->state->records[i]);
+                struct ptr_change change = { .address = address, .zone_after = entry->zone, .after = name };
 
-                if (entry->state->records[i].right == POINTER_NONE ||
-                    registry_ptr_owner(registry, address) != entry)
+                if (!address.family || entry->state->records[i].right == POINTER_NONE ||
+                    registry_ptr_owner(registry, &address) != entry)
                         continue;
                 LIST_FOREACH (upstream, &publisher->upstreams, upstreams) {
                         r = change_ptr(upstream, &change);

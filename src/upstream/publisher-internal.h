@@ -58,7 +58,9 @@ void move_free(struct publisher *publisher);
 void publisher_pump(struct publisher *publisher);
 
 /* publisher-change.c */
-int forward_set(const struct attachment *attachment, const struct name_state *state, struct rrset *ret);
+/* What is to be at one name of a registration. */
+int forward_set(const struct attachment *attachment, const struct name_state *state,
+                const struct record_value *name, struct rrset *ret);
 int ptr_set(const struct attachment *attachment, const struct dns_name *target, const struct address *address,
             struct rrset *ret);
 /* The lane of the plan for a zone; -1: none. */

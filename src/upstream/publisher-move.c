@@ -82,22 +82,40 @@ static bool another_ttl(const struct attachment *before, const struct attachment
 }
 
 static int move_forward(struct upstream *upstream, const struct name_entry *entry,
-                        const struct attachment *before, const struct attachment *now)
+                        const struct record_value *name, const struct attachment *before,
+                        const struct attachment *now)
 {
-        struct dns_name name = name_entry_name(entry);
+        struct dns_name host = name_entry_name(entry), owner;
         struct rrset old = {}, wanted = {};
         int r;
 
-        r = forward_set(before, entry->state, &old);
+        r = record_owner(&host, name, &owner);
         if (r >= 0)
-                r = forward_set(now, entry->state, &wanted);
+                r = forward_set(before, entry->state, name, &old);
+        if (r >= 0)
+                r = forward_set(now, entry->state, name, &wanted);
         if (r < 0) {
                 rrset_clear(&old);
                 return r;
         }
         return move_unit(upstream, before ? forward_lane(before, entry->zone) : -1,
-                         now ? forward_lane(now, entry->zone) : -1, &name, &old, &wanted,
+                         now ? forward_lane(now, entry->zone) : -1, &owner, &old, &wanted,
                          another_ttl(before, now));
+}
+
+static int move_names(struct upstream *upstream, const struct name_entry *entry,
+                      const struct attachment *before, const struct attachment *now)
+{
+        struct record_value name;
+        unsigned position = 0;
+        int r = 0;
+
+        while (name_state_next_name(entry->state, &position, &name)) {
+                int k = move_forward(upstream, entry, &name, before, now);
+
+                r = k < 0 ? k : r;
+        }
+        return r;
 }
 
 /* Who has the PTR of an address, and by which attachments it was published. */
@@ -107,9 +125,11 @@ struct pointer {
         bool found;
 };
 
-static struct pointer find_pointer(const struct publisher *publisher, const struct address *address)
+static struct pointer find_pointer(const struct publisher *publisher, const struct record *record)
 {
-        const struct name_entry *entry = registry_ptr_owner(publisher->registry, address);
+        struct address address = record_address(record);
+        const struct name_entry *entry = address.family ? registry_ptr_owner(publisher->registry, &address)
+                                                        : NULL;
 
         if (!entry)
                 return (struct pointer){};
@@ -160,22 +180,24 @@ void move_entry(struct publisher *publisher, struct name_entry *entry)
         before = attachments_of(publisher, entry);
         pointers = n > 0 ? calloc(n, sizeof(*pointers)) : NULL;
         for (unsigned i = 0; pointers && i < n; i++)
-                pointers[i] = find_pointer(publisher, &entry->state->records[i].address);
+                pointers[i] = find_pointer(publisher, &entry->state->records[i]);
         /* Both may be others now: who has a pointer, and where it is published. */
         registry_reindex(entry);
         entry->epoch = publisher->registry->epoch;
         now = attachments_of(publisher, entry);
 
         LIST_FOREACH (upstream, &publisher->upstreams, upstreams) {
-                int k = move_forward(upstream, entry, find_attachment(before, upstream),
-                                     find_attachment(now, upstream));
+                int k = move_names(upstream, entry, find_attachment(before, upstream),
+                                   find_attachment(now, upstream));
 
                 r = k < 0 ? k : r;
                 for (unsigned i = 0; pointers && i < n; i++) {
-                        const struct address *address = &entry->state->records[i].address;
-                        struct pointer pointer = find_pointer(publisher, address);
+                        struct address address = record_address(&entry->state->records[i]);
+                        struct pointer pointer = find_pointer(publisher, &entry->state->records[i]);
 
-                        k = move_pointer(upstream, address, &pointers[i], &pointer);
+                        if (!address.family)
+                                continue;
+                        k = move_pointer(upstream, &address, &pointers[i], &pointer);
                         r = k < 0 ? k : r;
                 }
                 /* Without memory the plan cannot be told; the next reconciliation looks at everything. */
@@ -192,8 +214,9 @@ void publisher_before_change(struct publisher *publisher, struct name_entry *ent
         if (entry)
                 move_entry(publisher, entry);
         for (unsigned i = 0; i < after->n_records; i++) {
-                struct name_entry *owner = registry_ptr_owner(publisher->registry,
-                                                              &after->records[i].address);
+                struct address address = record_address(&after->records[i]);
+                struct name_entry *owner = address.family ? registry_ptr_owner(publisher->registry, &address)
+                                                          : NULL;
 
                 if (owner)
                         move_entry(publisher, owner);

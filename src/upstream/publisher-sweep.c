@@ -223,23 +223,32 @@ static int visit_name(struct sweep *sweep, struct name_entry *entry)
         struct upstream *upstream = sweep->upstream;
         const struct attachment *attachment = find_attachment(entry->zone->userdata, upstream);
         struct dns_name name = name_entry_name(entry);
+        struct record_value at;
         struct rrset wanted;
-        int r;
+        unsigned position = 0;
+        int r = 0;
 
         /* What is looked for is what the configuration in force wants. */
         move_entry(upstream->publisher, entry);
         if (!attachment)
                 return 0;
-        r = forward_set(attachment, entry->state, &wanted);
-        if (r >= 0)
-                r = visit_unit(sweep, forward_lane(attachment, entry->zone), &name, &wanted);
-        for (unsigned i = 0; i < entry->state->n_records && r >= 0; i++) {
-                const struct address *address = &entry->state->records[i].address;
-                struct dns_name owner = dns_name_reverse(address);
+        while (r >= 0 && name_state_next_name(entry->state, &position, &at)) {
+                struct dns_name owner;
 
-                if (registry_ptr_owner(upstream->publisher->registry, address) != entry)
+                r = record_owner(&name, &at, &owner);
+                if (r >= 0)
+                        r = forward_set(attachment, entry->state, &at, &wanted);
+                if (r >= 0)
+                        r = visit_unit(sweep, forward_lane(attachment, entry->zone), &owner, &wanted);
+        }
+        for (unsigned i = 0; i < entry->state->n_records && r >= 0; i++) {
+                struct address address = record_address(&entry->state->records[i]);
+                struct dns_name owner;
+
+                if (!address.family || registry_ptr_owner(upstream->publisher->registry, &address) != entry)
                         continue;
-                r = ptr_set(attachment, &name, address, &wanted);
+                owner = dns_name_reverse(&address);
+                r = ptr_set(attachment, &name, &address, &wanted);
                 if (r >= 0)
                         r = visit_unit(sweep, reverse_lane(upstream, &owner, LANE_CONFIGURED), &owner,
                                        &wanted);

@@ -51,8 +51,8 @@ def fill(path, lease_usec, lease_sec=7 * 86400):
     database.executemany("INSERT INTO ends VALUES (?,?,?,?,?,1,1,2000000000,?,?)",
                          ((ZONE + ".", label, i + 1, lease_sec, end - 1000000, os.urandom(16), leases)
                           for i, label in enumerate(labels)))
-    database.executemany("INSERT INTO records VALUES (?,?,?,?,0)",
-                         ((ZONE + ".", label, position, f"10.{position * 128 + (i >> 16)}.{i >> 8 & 255}.{i & 255}")
+    database.executemany("INSERT INTO records VALUES (?,?,?,X'',1,?,0,0)",
+                         ((ZONE + ".", label, position, bytes((10, position * 128 + (i >> 16), i >> 8 & 255, i & 255)))
                           for i, label in enumerate(labels) for position in range(2)))
     database.execute("UPDATE heartbeat SET refreshed_usec = ?, generation = ?", (lease_usec, NAMES))
     database.execute("COMMIT")

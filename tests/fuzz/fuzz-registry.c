@@ -255,7 +255,8 @@ static void check_records(const struct name_state *state, const struct expected 
         unsigned n_there = 0;
 
         for (unsigned a = 0; a < N_ADDRESSES; a++) {
-                const struct record *record = name_state_find(state, &all_addresses[a]);
+                struct record_value value = record_value_of_address(&all_addresses[a]);
+                const struct record *record = name_state_find(state, &value);
 
                 FUZZ_ASSERT((record != NULL) == expected->records[a].there);
                 if (!record)

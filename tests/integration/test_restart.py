@@ -347,9 +347,10 @@ def with_database(lab, name, **zones):
 
 
 @pytest.mark.parametrize("name", ["clean.db", "killed.db"])
-def test_database_of_schema_1(lab, name):
+@pytest.mark.parametrize("schema", [1, 2])
+def test_database_of_an_earlier_schema(lab, schema, name):
     """All that an earlier version kept is there, and stays so at the next start."""
-    nsregd = with_database(lab, f"schema-1/{name}").start()
+    nsregd = with_database(lab, f"schema-{schema}/{name}").start()
     for _ in range(2):
         assert nsregd.addresses("p256.one.example") == {"10.0.0.1", "fd00::1"}
         assert nsregd.addresses("ed25519.one.example") == {"10.0.0.3"}
@@ -366,13 +367,14 @@ def test_database_of_schema_1(lab, name):
         nsregd.start()
     assert nsregd.client("three.example").claim("revoked", "10.0.0.9").rcode == "NOERROR"
     assert nsregd.term() == 0
-    assert query(nsregd, "PRAGMA user_version") == [(2,)] and query(nsregd, "PRAGMA integrity_check") == [("ok",)]
+    assert query(nsregd, "PRAGMA user_version") == [(3,)] and query(nsregd, "PRAGMA integrity_check") == [("ok",)]
     assert query(nsregd, "PRAGMA foreign_key_check") == []
 
 
-def test_interrupted_migration(lab):
+@pytest.mark.parametrize("schema", [1, 2])
+def test_interrupted_migration(lab, schema):
     """Killed in it, it begins again: one transaction."""
-    nsregd = with_database(lab, "schema-1/killed.db")
+    nsregd = with_database(lab, f"schema-{schema}/killed.db")
     nsregd.environment.update(preload(SLOW_SYNC_MS=300))
     for _ in range(3):
         nsregd.spawn()

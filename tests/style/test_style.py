@@ -75,6 +75,7 @@ FOR_TESTS = {
     "dns_key_parse_rr": "fixtures are records as text",
     "nsregc_config_parse": "configurations that are no files; the fuzzer's way in",
     "nsregd_config_parse": "the same",
+    "rrset_add_address": "sets made by hand",
     "stream_set_close": "a server that breaks off a connection",
     "stream_set_is_alive": "shows when an id goes stale",
     "upstream_config_equal": "what is printed is read back as the same",

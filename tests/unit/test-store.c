@@ -19,6 +19,7 @@
 #define LONG (1000 * USEC_PER_SEC)
 
 struct lab {
+        unsigned schema; /* of the database that is read, where that matters */
         char directory[64];
         sd_event *event;
         struct store *store;
@@ -140,6 +141,7 @@ static struct name_state *make_state(const struct lab *lab, const char *address,
         struct name_state *state = name_state_new();
         struct dns_key key = { .flags = 256, .protocol = 3, .algorithm = 13, .length = 64 };
         struct address parsed;
+        struct record_value value;
         struct record *record;
         uint8_t hash[REPLAY_HASH_SIZE];
 
@@ -158,7 +160,8 @@ static struct name_state *make_state(const struct lab *lab, const char *address,
         state->blocked_reason = strdup("a reason");
         state->blocked_until_usec = 99;
         state->banned_fingerprint = strdup("abc");
-        record = name_state_add(state, &parsed);
+        value = record_value_of_address(&parsed);
+        record = name_state_add(state, &value);
         record->proven = true;
         record->lease_sec = (uint32_t) (lease_usec / USEC_PER_SEC);
         record->end_usec = store_lease_now(lab->store) + lease_usec;
@@ -1019,7 +1022,8 @@ static int on_old_name(void *userdata, const struct dns_name *zone, const char *
                         assert_true(state->records[i].lease_sec == 30000000 &&
                                     state->records[i].end_usec > UINT64_C(1800000000) * USEC_PER_SEC);
                 assert_int_equal(state->key_lease_sec, 90000000);
-                assert_int_equal(state->provisional, PROVISIONAL_CLAIM);
+                /* What the first version had published, it did not say. */
+                assert_int_equal(state->provisional, lab->schema == 2 ? PROVISIONAL_NO : PROVISIONAL_CLAIM);
         }
         assert_true(state->generation > 0);
         name_state_free(state);
@@ -1083,6 +1087,104 @@ static void test_schema_1(void **unused)
                 }
                 end(&lab);
         }
+}
+
+static int on_unit_2(void *userdata, const struct unit_row *row)
+{
+        struct lab *lab = userdata;
+
+        assert_non_null(strstr(row->upstream, "nsupdate"));
+        assert_true(row->zone.length > 0 && row->values_size > 0);
+        lab->n_units++;
+        return 0;
+}
+
+static int on_import_2(void *userdata, const struct dns_name *zone, usec_t imported_usec)
+{
+        return 0;
+}
+
+/* Records were addresses, as text. */
+static void test_schema_2(void **unused)
+{
+        static const struct store_loader old = {
+                .name = on_old_name, .unit = on_unit_2, .serial = on_serial, .import = on_import_2
+        };
+
+        for (unsigned i = 0; i < 2; i++) {
+                struct lab lab = {};
+                char command[256], *why = NULL;
+
+                begin(&lab);
+                lab.schema = 2;
+                snprintf(command, sizeof(command),
+                         "cp " TESTS_DIRECTORY "/data/databases/schema-2/%s.db %s/registry.db",
+                         i % 2 ? "killed" : "clean", lab.directory);
+                assert_int_equal(system(command), 0);
+                for (unsigned turn = 0; turn < 2; turn++) {
+                        lab.n_names = lab.n_units = lab.n_serials = 0;
+                        assert_int_equal(store_open(lab.event, lab.directory, NULL, &lab.store, &why), 0);
+                        assert_int_equal(store_load_names(lab.store, &old, &lab, &why), 0);
+                        assert_int_equal(store_load_units(lab.store, &old, &lab, &why), 0);
+                        assert_int_equal(store_load_serials(lab.store, &old, &lab, &why), 0);
+                        assert_int_equal(store_load_imports(lab.store, &old, &lab, &why), 0);
+                        assert_null(why);
+                        assert_int_equal(lab.n_names, 34);
+                        assert_int_equal(lab.n_units, 7);
+                        assert_int_equal(lab.n_serials, 2);
+                        assert_int_equal(store_start(lab.store), 0);
+                        lab.store = store_free(lab.store);
+                }
+                end(&lab);
+        }
+}
+
+/* Data of any type, at the name and below it, longer than an address and shorter. */
+static void test_records_of_any_type(void **unused)
+{
+        static const uint8_t below[] = "\17_acme-challenge";
+        uint8_t long_data[300];
+        const struct record_value values[] = {
+                { DNS_TYPE_TXT, 2, sizeof(below) - 1, (const uint8_t *) "\1a", below },
+                { DNS_TYPE_TXT, 2, 0, (const uint8_t *) "\1a", NULL },
+                { DNS_TYPE_TXT, sizeof(long_data), 0, long_data, NULL },
+                { DNS_TYPE_TXT, sizeof(long_data), sizeof(below) - 1, long_data, below },
+                { DNS_TYPE_SSHFP, 2, 0, (const uint8_t *) "\1a", NULL },
+        };
+        struct lab lab = {};
+        struct name_state *state, *loaded;
+        struct record_value name;
+        unsigned position = 0;
+
+        memset(long_data, 7, sizeof(long_data));
+        begin(&lab);
+        open_store(&lab);
+        state = make_state(&lab, "10.0.0.1", LONG);
+        for (unsigned i = 0; i < ELEMENTSOF(values); i++) {
+                struct record *record = name_state_add(state, &values[i]);
+
+                record->lease_sec = 100 + i;
+                record->end_usec = store_lease_now(lab.store) + (100 + i) * USEC_PER_SEC;
+                record->provisional = i == 1;
+        }
+        put(&lab, "foo", state);
+        run_until(&lab, 1);
+        lab.store = store_free(lab.store);
+        open_store(&lab);
+        loaded = lab.state;
+        assert_true(name_state_same_records(state, loaded));
+        for (unsigned i = 0; i < ELEMENTSOF(values); i++) {
+                const struct record *record = name_state_find(loaded, &values[i]);
+
+                assert_true(record->lease_sec == 100 + i && record->provisional == (i == 1));
+        }
+        assert_true(name_state_next_name(loaded, &position, &name) && name.below_length == 0);
+        assert_true(name_state_next_name(loaded, &position, &name) &&
+                    name.below_length == sizeof(below) - 1 &&
+                    memcmp(name.below, below, name.below_length) == 0);
+        assert_false(name_state_next_name(loaded, &position, &name));
+        name_state_free(state);
+        end(&lab);
 }
 
 /* A stamp that is not of the run that wrote the heartbeat says nothing of it. */
@@ -1286,6 +1388,8 @@ int main(void)
                 cmocka_unit_test(test_pages_of_units),
                 cmocka_unit_test(test_places_of_units),
                 cmocka_unit_test(test_schema_1),
+                cmocka_unit_test(test_schema_2),
+                cmocka_unit_test(test_records_of_any_type),
                 cmocka_unit_test(test_stamp_of_another_run),
         };
 

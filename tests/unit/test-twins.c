@@ -59,6 +59,7 @@ static void operate(struct scene *scene, struct update *update, const char *word
 {
         struct operation *operation = &update->operations[update->n_operations++];
         struct record *record;
+        struct record_value value;
 
         *operation = (struct operation){ .kind = OPERATION_ADD, .type = DNS_TYPE_A };
         if (streq(word, "all")) {
@@ -69,9 +70,10 @@ static void operate(struct scene *scene, struct update *update, const char *word
         }
         operation->kind = *word == '-' ? OPERATION_DELETE_RR : OPERATION_ADD;
         operation->address = parse(*word == '-' ? word + 1 : word);
-        record = name_state_find(scene->state, &operation->address);
+        value = record_value_of_address(&operation->address);
+        record = name_state_find(scene->state, &value);
         if (operation->kind == OPERATION_ADD)
-                assert_non_null(name_state_add(scene->state, &operation->address));
+                assert_non_null(name_state_add(scene->state, &value));
         else if (record)
                 name_state_remove(scene->state, record);
 }
@@ -282,13 +284,14 @@ static void test_what_nobody_of_them_asked_for(void **state)
 {
         struct scene scene;
         struct address other = parse("10.5.5.5");
+        struct record_value value = record_value_of_address(&other);
 
         scene_begin(&scene);
         says(&scene, "10.0.0.1", "10.0.0.1");
         says(&scene, "10.1.0.1", "all 10.1.0.1");
         while (scene.state->n_records > 0)
                 name_state_remove(scene.state, &scene.state->records[0]);
-        assert_non_null(name_state_add(scene.state, &other));
+        assert_non_null(name_state_add(scene.state, &value));
         assert_false(says(&scene, "10.0.0.1", "10.0.0.1"));
         scene_end(&scene);
 }
