@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config/types.h"
 #include "dns/protocol.h"
+#include "dns/rdata.h"
 #include "dns/tsig.h"
 #include "registry/policy.h"
 
@@ -209,6 +210,105 @@ static bool print_key_algorithms(const struct config_key *key, const void *targe
 
 const struct config_type config_type_key_algorithms = { "a key algorithm such as ed25519",
                                                         parse_key_algorithms, print_key_algorithms };
+
+static int parse_record_type(const char *text, uint32_t *bits, char why[static CONFIG_WHY_MAX])
+{
+        const char *names[32] = {}, *nearest;
+
+        for (unsigned n = 0; rdata_type_registrable(n) != 0 && n + 1 < ELEMENTSOF(names); n++) {
+                names[n] = rdata_type_to_string(rdata_type_registrable(n));
+                if (strcasecmp(text, names[n]) == 0) {
+                        *bits |= UINT32_C(1) << n;
+                        return 0;
+                }
+        }
+        nearest = config_suggest(names, text);
+        if (nearest)
+                return config_why_not(why,
+                                      "no type that can be registered beside addresses (did you mean "
+                                      "\"%s\"?)",
+                                      nearest);
+        return config_why_not(why,
+                              "no type that can be registered beside addresses (SSHFP, TXT, TLSA, ... are)");
+}
+
+static int parse_record_types(const struct config_key *key, const char *text, void *target,
+                              char why[static CONFIG_WHY_MAX])
+{
+        return parse_record_type(text, target, why);
+}
+
+static void print_type_names(uint32_t bits, const char *between, FILE *out)
+{
+        bool first = true;
+
+        for (unsigned n = 0; rdata_type_registrable(n) != 0; n++) {
+                if (!(bits & UINT32_C(1) << n))
+                        continue;
+                fprintf(out, "%s%s", first ? "" : between, rdata_type_to_string(rdata_type_registrable(n)));
+                first = false;
+        }
+}
+
+static bool print_record_types(const struct config_key *key, const void *target, FILE *out)
+{
+        fputc('[', out);
+        print_type_names(*(const uint32_t *) target, ", ", out);
+        fputc(']', out);
+        return true;
+}
+
+const struct config_type config_type_record_types = { "a record type such as SSHFP", parse_record_types,
+                                                      print_record_types };
+
+/* Labels that look names up as a rule begin with an underscore (RFC 8552); others are hosts of somebody. */
+static int parse_names_below(const struct config_key *key, const char *text, void *target,
+                             char why[static CONFIG_WHY_MAX])
+{
+        struct below_pattern pattern = {};
+        _cleanup_free_ char *copy = strdup(text);
+        char *types, *type;
+        int r;
+
+        if (!copy)
+                return -ENOMEM;
+        types = strchr(copy, ':');
+        if (!types)
+                return config_why_not(why, "no record types behind it, as in _acme-challenge:TXT");
+        *types++ = '\0';
+        if (dns_name_parse(copy, &pattern.labels) < 0 || dns_name_is_root(&pattern.labels))
+                return config_why_not(why, "no labels in front of the colon, as in _acme-challenge:TXT");
+        if (dns_name_count_labels(&pattern.labels) > BELOW_LABELS_MAX)
+                return config_why_not(why, "more than %d labels below a host", BELOW_LABELS_MAX);
+        if (*types == '\0')
+                return config_why_not(why, "no record types behind the colon, as in _acme-challenge:TXT");
+        while ((type = strsep(&types, ","))) {
+                r = parse_record_type(type, &pattern.types, why);
+                if (r < 0)
+                        return r;
+        }
+        return below_list_add(target, &pattern);
+}
+
+static bool print_names_below(const struct config_key *key, const void *target, FILE *out)
+{
+        const struct below_list *list = target;
+        char text[DNS_NAME_FORMAT_MAX];
+
+        fputc('[', out);
+        for (size_t i = 0; i < list->n_items; i++) {
+                dns_name_format(&list->items[i].labels, text);
+                text[strlen(text) - 1] = '\0';
+                fprintf(out, "%s'%s:", i > 0 ? ", " : "", text);
+                print_type_names(list->items[i].types, ",", out);
+                fputc('\'', out);
+        }
+        fputc(']', out);
+        return true;
+}
+
+const struct config_type config_type_names_below = { "names below a host, such as _acme-challenge:TXT",
+                                                     parse_names_below, print_names_below };
 
 static int parse_tsig_algorithm(const struct config_key *key, const char *text, void *target,
                                 char why[static CONFIG_WHY_MAX])

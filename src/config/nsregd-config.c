@@ -44,6 +44,9 @@ static const char *const unbound_zone_types[] = {
 
 #define UPSTREAM(member) offsetof(struct upstream_config, member)
 
+/* Whatever the zone takes goes on to the server. */
+#define ALL_TYPES "TXT SRV SSHFP TLSA SVCB HTTPS CAA"
+
 static const struct config_key nsupdate_keys[] = {
         { "hostname", CONFIG_SCALAR, &config_type_host, NULL, UPSTREAM(hostname) },
         { "port", CONFIG_SCALAR, &config_type_port, "53", UPSTREAM(port) },
@@ -64,6 +67,7 @@ static const struct config_key nsupdate_keys[] = {
           .minimum = 1, .maximum = TSIG_FUDGE_SEC },
         { "keep-records", CONFIG_SCALAR, &config_type_bool, "true", UPSTREAM(keep_records) },
         { "exclude-nets", CONFIG_LIST, &config_type_prefixes, NULL, UPSTREAM(exclude_nets) },
+        { "record-types", CONFIG_LIST, &config_type_record_types, ALL_TYPES, UPSTREAM(record_types) },
         { "protect-foreign-names", CONFIG_SCALAR, &config_type_bool, "true",
           UPSTREAM(protect_foreign_names) },
         {},
@@ -194,6 +198,7 @@ static const struct config_key unbound_keys[] = {
         { "keep-records", CONFIG_SCALAR, &config_type_bool, "true", UPSTREAM(keep_records) },
         { "reverse-zones", CONFIG_LIST, &config_type_reverse_zones, NULL, UPSTREAM(reverse_zones) },
         { "exclude-nets", CONFIG_LIST, &config_type_prefixes, NULL, UPSTREAM(exclude_nets) },
+        { "record-types", CONFIG_LIST, &config_type_record_types, ALL_TYPES, UPSTREAM(record_types) },
         {},
 };
 
@@ -220,6 +225,7 @@ static const struct config_key builtin_keys[] = {
           .maximum = TTL_MAX },
         { "reverse-zones", CONFIG_LIST, &config_type_reverse_zones, NULL, UPSTREAM(reverse_zones) },
         { "exclude-nets", CONFIG_LIST, &config_type_prefixes, NULL, UPSTREAM(exclude_nets) },
+        { "record-types", CONFIG_LIST, &config_type_record_types, ALL_TYPES, UPSTREAM(record_types) },
         {},
 };
 
@@ -280,6 +286,13 @@ static const struct config_key zone_keys[] = {
           .minimum = 0, .maximum = UINT32_MAX },
         { "max-records-per-name", CONFIG_SCALAR, &config_type_number, "16", ZONE(policy.max_records_per_name),
           .minimum = 1, .maximum = 1000 },
+        { "max-names-per-host", CONFIG_SCALAR, &config_type_number, "8", ZONE(policy.max_names_per_host),
+          .minimum = 1, .maximum = 100 },
+        { "max-rdata-per-name", CONFIG_SCALAR, &config_type_size, "8K", ZONE(policy.max_rdata_per_name),
+          .minimum = 64, .maximum = 32768 },
+        { "record-types", CONFIG_LIST, &config_type_record_types, "SSHFP", ZONE(policy.record_types) },
+        { "names-below-host", CONFIG_LIST, &config_type_names_below, "_acme-challenge:TXT",
+          ZONE(policy.names_below) },
         { "algorithms", CONFIG_LIST, &config_type_key_algorithms, "ecdsap256sha256 ecdsap384sha384 ed25519",
           ZONE(policy.algorithms) },
         { "adopt-until", CONFIG_SCALAR, &config_type_date, NULL, ZONE(policy.adopt_until_usec) },
@@ -305,6 +318,7 @@ static int add_default_upstream(struct zone_config *zone)
         zone->n_upstreams = 1;
         zone->upstreams[0] = (struct upstream_config){
                 .type = UPSTREAM_BUILTIN,
+                .record_types = UINT32_MAX,
                 .record_ttl_sec = 60,
                 .keep_records = true,
                 .protect_foreign_names = true,

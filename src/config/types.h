@@ -80,5 +80,7 @@ extern const struct config_type
 extern const struct config_type config_type_prefixes;  /* [struct prefix_list] */
 extern const struct config_type config_type_addresses; /* [struct address_list] */
 extern const struct config_type config_type_key_algorithms; /* [uint32_t] bits 1 << enum dns_algorithm */
+extern const struct config_type config_type_record_types;   /* [uint32_t] bits of rdata_type_registrable() */
+extern const struct config_type config_type_names_below;    /* [struct below_list] PATTERN:TYPE[,TYPE]... */
 extern const struct config_type config_type_tsig_algorithm; /* [enum tsig_algorithm] */
 extern const struct config_type config_type_tsig_secret;    /* [struct tsig_key] */

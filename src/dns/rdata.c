@@ -28,6 +28,7 @@ enum field {
 struct rdata_type {
         uint16_t type;
         const char *name;
+        bool registrable;              /* where a zone's configuration allows it, beside addresses */
         enum field fields[FIELDS_MAX]; /* ended by FIELD_END */
         /* What the form alone does not say; NULL, or a text to follow "the RR". May be NULL: nothing. */
         const char *(*check)(const uint8_t *octets, size_t length);
@@ -70,19 +71,27 @@ static const char *check_caa(const uint8_t *octets, size_t length)
 }
 
 static const struct rdata_type types[] = {
-        { DNS_TYPE_A, "A", { FIELD_IPV4 }, NULL },
-        { DNS_TYPE_AAAA, "AAAA", { FIELD_IPV6 }, NULL },
-        { DNS_TYPE_NS, "NS", { FIELD_NAME }, NULL },
-        { DNS_TYPE_CNAME, "CNAME", { FIELD_NAME }, NULL },
-        { DNS_TYPE_PTR, "PTR", { FIELD_NAME }, NULL },
-        { DNS_TYPE_KEY, "KEY", { FIELD_U16, FIELD_U8, FIELD_U8, FIELD_HEX }, NULL },
-        { DNS_TYPE_TXT, "TXT", { FIELD_STRINGS }, NULL },
-        { DNS_TYPE_SRV, "SRV", { FIELD_U16, FIELD_U16, FIELD_U16, FIELD_NAME }, NULL },
-        { DNS_TYPE_SSHFP, "SSHFP", { FIELD_U8, FIELD_U8, FIELD_HEX }, check_sshfp },
-        { DNS_TYPE_TLSA, "TLSA", { FIELD_U8, FIELD_U8, FIELD_U8, FIELD_HEX }, check_tlsa },
-        { DNS_TYPE_SVCB, "SVCB", { FIELD_U16, FIELD_NAME_AS_IS, FIELD_PARAMETERS }, check_service_binding },
-        { DNS_TYPE_HTTPS, "HTTPS", { FIELD_U16, FIELD_NAME_AS_IS, FIELD_PARAMETERS }, check_service_binding },
-        { DNS_TYPE_CAA, "CAA", { FIELD_U8, FIELD_STRING, FIELD_TEXT }, check_caa },
+        { DNS_TYPE_A, "A", false, { FIELD_IPV4 }, NULL },
+        { DNS_TYPE_AAAA, "AAAA", false, { FIELD_IPV6 }, NULL },
+        { DNS_TYPE_NS, "NS", false, { FIELD_NAME }, NULL },
+        { DNS_TYPE_CNAME, "CNAME", false, { FIELD_NAME }, NULL },
+        { DNS_TYPE_PTR, "PTR", false, { FIELD_NAME }, NULL },
+        { DNS_TYPE_KEY, "KEY", false, { FIELD_U16, FIELD_U8, FIELD_U8, FIELD_HEX }, NULL },
+        { DNS_TYPE_TXT, "TXT", true, { FIELD_STRINGS }, NULL },
+        { DNS_TYPE_SRV, "SRV", true, { FIELD_U16, FIELD_U16, FIELD_U16, FIELD_NAME }, NULL },
+        { DNS_TYPE_SSHFP, "SSHFP", true, { FIELD_U8, FIELD_U8, FIELD_HEX }, check_sshfp },
+        { DNS_TYPE_TLSA, "TLSA", true, { FIELD_U8, FIELD_U8, FIELD_U8, FIELD_HEX }, check_tlsa },
+        { DNS_TYPE_SVCB,
+          "SVCB",
+          true,
+          { FIELD_U16, FIELD_NAME_AS_IS, FIELD_PARAMETERS },
+          check_service_binding },
+        { DNS_TYPE_HTTPS,
+          "HTTPS",
+          true,
+          { FIELD_U16, FIELD_NAME_AS_IS, FIELD_PARAMETERS },
+          check_service_binding },
+        { DNS_TYPE_CAA, "CAA", true, { FIELD_U8, FIELD_STRING, FIELD_TEXT }, check_caa },
 };
 
 static const struct rdata_type *find_type(uint16_t type)
@@ -119,6 +128,14 @@ char *rdata_type_format(uint16_t type, char buffer[static RDATA_TYPE_FORMAT_MAX]
         else
                 snprintf(buffer, RDATA_TYPE_FORMAT_MAX, "TYPE%u", type);
         return buffer;
+}
+
+uint16_t rdata_type_registrable(unsigned n)
+{
+        for (size_t i = 0; i < ELEMENTSOF(types); i++)
+                if (types[i].registrable && n-- == 0)
+                        return types[i].type;
+        return 0;
 }
 
 /* --- fields --- */

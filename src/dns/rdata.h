@@ -2,7 +2,8 @@
 #pragma once
 
 /* What the data of a record looks like, type by type. There is one table of types, in rdata.c: whoever adds a
- * type adds a line there, and it can be published, read back and shown.
+ * type adds a line there, and it can be registered (where a zone's configuration allows it), published,
+ * answered, stored and shown.
  *
  * The canonical form is RFC 4034's (section 6.2): names uncompressed, in lower case for the types that are
  * named there. Only that form is ever compared, kept or published. */
@@ -20,6 +21,10 @@ int rdata_type_from_string(const char *text, uint16_t *ret);
 /* "SSHFP", or "TYPE1234" (RFC 3597) for one that is not in the table; returns buffer. */
 #define RDATA_TYPE_FORMAT_MAX 16
 char *rdata_type_format(uint16_t type, char buffer[static RDATA_TYPE_FORMAT_MAX]);
+/* The n-th type that may be registered, where a zone's configuration allows it, beside addresses; 0: there
+ * are no more. The others are the zone's own business (NS, SOA, DS), or stand for a name as a whole (CNAME,
+ * DNAME), or are the registrar's (KEY, PTR). Sets of them are bits, 1 << n. */
+uint16_t rdata_type_registrable(unsigned n);
 
 /* Reads the data of an RR of a message that the walk accepted, into canonical form: "*ret" is the caller's.
  * "as_answer": names may be compressed, as in the answers of name servers; else that is an error, as RFC 3597

@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "dns/rdata.h"
 #include "nsregctl/verbs.h"
 #include "util/macro.h"
 #include "util/time.h"
@@ -115,6 +116,67 @@ static int show_addresses(sd_bus_message *reply, struct view *view)
         return 0;
 }
 
+static int show_record(sd_bus_message *reply, struct view *view)
+{
+        _cleanup_free_ char *text = NULL, *title = NULL;
+        char type_text[RDATA_TYPE_FORMAT_MAX];
+        const void *octets;
+        uint64_t end_usec;
+        const char *name;
+        uint16_t type;
+        size_t size;
+        int r;
+
+        r = sd_bus_message_read(reply, "sq", &name, &type);
+        if (r >= 0)
+                r = sd_bus_message_read_array(reply, 'y', &octets, &size);
+        if (r >= 0)
+                r = sd_bus_message_read(reply, "t", &end_usec);
+        if (r < 0)
+                return r;
+        text = rdata_format(type, octets, size);
+        if (!text)
+                return -ENOMEM;
+        rdata_type_format(type, type_text);
+        if (view->table) {
+                if (asprintf(&title, "%s at %s", type_text, name) < 0) {
+                        title = NULL;
+                        return -ENOMEM;
+                }
+                return row(view, title, text);
+        }
+        json_begin(&view->json, NULL, '{');
+        json_string(&view->json, "name", name);
+        json_string(&view->json, "type", type_text);
+        json_string(&view->json, "rdata", text);
+        json_number(&view->json, "lease_ends", end_usec);
+        json_end(&view->json, '}');
+        return 0;
+}
+
+static int show_records(sd_bus_message *reply, struct view *view)
+{
+        int r;
+
+        if (!view->table)
+                json_begin(&view->json, "records", '[');
+        r = sd_bus_message_enter_container(reply, 'v', "a(sqayt)");
+        if (r >= 0)
+                r = sd_bus_message_enter_container(reply, 'a', "(sqayt)");
+        while (r >= 0 && (r = sd_bus_message_enter_container(reply, 'r', "sqayt")) > 0) {
+                r = show_record(reply, view);
+                if (r >= 0)
+                        r = sd_bus_message_exit_container(reply);
+        }
+        if (!view->table)
+                json_end(&view->json, ']');
+        if (r >= 0)
+                r = sd_bus_message_exit_container(reply);
+        if (r >= 0)
+                r = sd_bus_message_exit_container(reply);
+        return r < 0 ? r : sd_bus_message_exit_container(reply);
+}
+
 static int show_label(sd_bus_message *reply, const struct label *label, struct view *view)
 {
         const char *text;
@@ -148,6 +210,8 @@ static int show_property(sd_bus_message *reply, const char *property, struct vie
 {
         if (streq(property, "Addresses"))
                 return show_addresses(reply, view);
+        if (streq(property, "Records"))
+                return show_records(reply, view);
         if (streq(property, "Published"))
                 return show_published(reply, view);
         for (size_t i = 0; i < ELEMENTSOF(labels); i++)

@@ -86,8 +86,10 @@ void announce_name_changed(struct announcer *announcer, const struct dns_name *n
         bool was = before && before->claimed, is = after && after->claimed;
 
         if (was && is) {
-                if (!name_state_same_records(before, after))
+                if (!name_state_same_addresses(before, after))
                         ANNOUNCE(announcer, addresses_changed, name);
+                if (!name_state_same_others(before, after))
+                        ANNOUNCE(announcer, records_changed, name);
         } else if (is) {
                 context->statistics.claims++;
                 ANNOUNCE(announcer, claimed, name, after);

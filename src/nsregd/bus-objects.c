@@ -76,6 +76,38 @@ int bus_append_addresses(sd_bus_message *message, const struct context *context,
         return r < 0 ? r : sd_bus_message_close_container(message);
 }
 
+static int append_record(sd_bus_message *message, const struct context *context, const struct dns_name *host,
+                         const struct record *record)
+{
+        struct record_value value = record_value(record);
+        char text[DNS_NAME_FORMAT_MAX];
+        struct dns_name owner;
+        int r;
+
+        r = record_owner(host, &value, &owner);
+        if (r >= 0)
+                r = sd_bus_message_open_container(message, 'r', "sqayt");
+        if (r >= 0)
+                r = sd_bus_message_append(message, "sq", bus_name_text(&owner, text), value.type);
+        if (r >= 0)
+                r = sd_bus_message_append_array(message, 'y', value.rdata, value.length);
+        if (r >= 0)
+                r = sd_bus_message_append(message, "t", bus_real_usec(context, record->end_usec));
+        return r < 0 ? r : sd_bus_message_close_container(message);
+}
+
+static int append_records(sd_bus_message *message, const struct context *context,
+                          const struct name_entry *entry)
+{
+        struct dns_name host = name_entry_name(entry);
+        int r = sd_bus_message_open_container(message, 'a', "(sqayt)");
+
+        for (unsigned i = 0; i < entry->state->n_records && r >= 0; i++)
+                if (!record_is_address(&entry->state->records[i]))
+                        r = append_record(message, context, &host, &entry->state->records[i]);
+        return r < 0 ? r : sd_bus_message_close_container(message);
+}
+
 int bus_parse_name(const char *text, struct dns_name *ret, sd_bus_error *error)
 {
         if (dns_name_parse(text, ret) >= 0)
@@ -457,6 +489,8 @@ static int get_name(sd_bus *bus, const char *path, const char *interface, const 
                         reply, "s", state->source.family ? address_format(&state->source, text) : "");
         if (streq(property, "Addresses"))
                 return bus_append_addresses(reply, manager_of(bus), state);
+        if (streq(property, "Records"))
+                return append_records(reply, manager_of(bus), entry);
         return append_published(reply, entry);
 }
 
@@ -501,6 +535,7 @@ static const sd_bus_vtable name_vtable[] = {
         SD_BUS_PROPERTY("LastSeenUSec", "t", get_name, 0, 0),
         SD_BUS_PROPERTY("Source", "s", get_name, 0, 0),
         SD_BUS_PROPERTY("Addresses", "a(iayt)", get_name, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+        SD_BUS_PROPERTY("Records", "a(sqayt)", get_name, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_PROPERTY("Published", "a{sb}", get_name, 0, 0),
         SD_BUS_METHOD_WITH_ARGS("Revoke", SD_BUS_ARGS("b", block), SD_BUS_NO_RESULT, on_name_method,
                                 SD_BUS_VTABLE_UNPRIVILEGED),

@@ -362,14 +362,23 @@ static void on_expired_besides(void *userdata, uint64_t n)
 }
 
 /* Leases and counters are no change. */
-static void on_addresses_changed(void *userdata, const struct dns_name *name)
+static void emit_registration_changed(struct bus *bus, const struct dns_name *name, const char *property)
 {
         _cleanup_free_ char *path = NULL;
-        struct bus *bus = userdata;
 
         if (get_bus(bus) && bus_name_path(name, &path) >= 0)
                 (void) sd_bus_emit_properties_changed(get_bus(bus), path, BUS_REGISTRATION_INTERFACE,
-                                                      "Addresses", NULL);
+                                                      property, NULL);
+}
+
+static void on_addresses_changed(void *userdata, const struct dns_name *name)
+{
+        emit_registration_changed(userdata, name, "Addresses");
+}
+
+static void on_records_changed(void *userdata, const struct dns_name *name)
+{
+        emit_registration_changed(userdata, name, "Records");
 }
 
 static void on_refused(void *userdata, const struct dns_name *name, const struct address *source,
@@ -418,6 +427,7 @@ static const struct observer_ops observer_ops = {
         .expired = on_expired,
         .expired_besides = on_expired_besides,
         .addresses_changed = on_addresses_changed,
+        .records_changed = on_records_changed,
         .refused = on_refused,
         .upstream_changed = on_upstream_changed,
         .upstream_drained = on_upstream_drained,

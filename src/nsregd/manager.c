@@ -57,12 +57,12 @@ static int on_delete_row(void *userdata, const struct unit_row *key, struct wait
 }
 
 static void on_refused(void *userdata, const struct upstream *upstream, const struct dns_name *name,
-                       const char *reason)
+                       uint16_t type, const char *reason)
 {
         const struct context *context = userdata;
 
         announce_upstream_refused(context->announcer, upstream, name, reason);
-        undo_begin(context->undos, name, reason);
+        undo_begin(context->undos, name, type, reason);
 }
 
 static void on_upstream_changed(void *userdata, const struct upstream *upstream, const char *reason)

@@ -201,7 +201,16 @@ static uint32_t record_ttl(const struct query *query, const struct record *recor
         return (uint32_t) MIN((usec_t) query->builtin->record_ttl_sec, left_usec / USEC_PER_SEC + 1);
 }
 
-static void answer_addresses(struct query *query, const struct name_state *state)
+/* Is the name that is asked for above one that has records: then it exists, empty (RFC 8020). */
+static bool is_above(const struct record_value *name, const struct record_value *asked)
+{
+        return name->below_length > asked->below_length &&
+               (asked->below_length == 0 || memcmp(name->below + name->below_length - asked->below_length,
+                                                   asked->below, asked->below_length) == 0);
+}
+
+static void answer_records(struct query *query, const struct name_state *state,
+                           const struct record_value *asked)
 {
         uint16_t type = query->message->question_type;
 
@@ -210,7 +219,11 @@ static void answer_addresses(struct query *query, const struct name_state *state
                 struct record_value value = record_value(record);
                 struct address address = record_address(record);
 
-                if (address.family && prefix_list_contains(&query->builtin->exclude_nets, &address))
+                if (address.family ? prefix_list_contains(&query->builtin->exclude_nets, &address)
+                                   : !(query->builtin->record_types & record_type_bit(value.type)))
+                        continue;
+                query->found |= is_above(&value, asked);
+                if (!record_is_beside(&value, asked))
                         continue;
                 query->found = true;
                 if (type == DNS_TYPE_ANY && !query->answered)
@@ -237,7 +250,8 @@ static void answer_server(struct query *query)
 static void answer_forward(struct query *query)
 {
         const struct dns_name *name = &query->message->question_name;
-        struct dns_name server = server_name(query);
+        struct dns_name server = server_name(query), host;
+        struct record_value asked = {};
         const struct name_entry *entry;
 
         if (dns_name_equal(name, query->origin)) {
@@ -263,11 +277,16 @@ static void answer_forward(struct query *query)
                         answer_server(query);
                 return;
         }
-        entry = registry_find(query->zone->zone, name);
-        if (query->builtin && entry)
-                answer_addresses(query, entry->state);
-        else if (entry)
-                query->found = entry->state->n_records > 0;
+        entry = registry_find_host(query->zone->zone, name, &host);
+        if (!entry)
+                return;
+        asked.below_length = (uint8_t) (name->length - host.length);
+        asked.below = name->wire;
+        if (query->builtin)
+                answer_records(query, entry->state, &asked);
+        else
+                query->found = asked.below_length == 0 ? entry->state->n_records > 0
+                                                       : name_state_has_name(entry->state, &asked);
 }
 
 /* The builtin server of a zone, where the zone has its PTRs for this name there. */

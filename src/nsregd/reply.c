@@ -122,6 +122,18 @@ static void tell_twin(const struct twin_sighting *twin, struct dns_edns *edns, c
         edns->ede_text_length = (uint16_t) strlen(text);
 }
 
+static void echo(struct dns_builder *builder, const struct update *update, const struct operation *operation,
+                 uint16_t class, uint32_t ttl_sec)
+{
+        struct record_value value = operation_value(operation);
+        struct dns_name owner = update->name;
+
+        /* Cannot fail: it was read as a name. */
+        (void) record_owner(&update->name, &value, &owner);
+        dns_builder_rr(builder, DNS_SECTION_ANSWER, &owner, value.type, class, ttl_sec, value.rdata,
+                       value.length);
+}
+
 ssize_t reply_granted(const struct dns_message *request, const struct update *update,
                       const struct zone_policy *policy, const struct grant *grant,
                       const struct twin_sighting *twin, uint8_t *buffer, size_t size)
@@ -135,13 +147,11 @@ ssize_t reply_granted(const struct dns_message *request, const struct update *up
                 const struct operation *operation = &update->operations[i];
 
                 if (operation->stands)
-                        dns_builder_address(&builder, DNS_SECTION_ANSWER, &update->name, DNS_CLASS_IN,
-                                            registry_grant_record(policy, update, operation->ttl_sec),
-                                            &operation->address);
-                else if (operation->kind == OPERATION_DELETE_RR && operation->address.family &&
+                        echo(&builder, update, operation, DNS_CLASS_IN,
+                             registry_grant_record(policy, update, operation->ttl_sec));
+                else if (operation->kind == OPERATION_DELETE_RR && operation_has_record(operation) &&
                          update->dialect->echoes_removals)
-                        dns_builder_address(&builder, DNS_SECTION_ANSWER, &update->name, DNS_CLASS_NONE, 0,
-                                            &operation->address);
+                        echo(&builder, update, operation, DNS_CLASS_NONE, 0);
         }
         if (update->edns.present) {
                 struct dns_edns edns = {

@@ -61,9 +61,8 @@ struct request {
         struct change change;
         struct grant grant;
         struct twin_sighting twin;
-        struct address *addresses; /* whose PTRs the answer waits for, owned */
-        size_t n_addresses;
-        uint32_t generation; /* of the state whose publication is waited for */
+        struct publication_scope scope; /* what the answer waits for */
+        uint32_t generation;            /* of the state whose publication is waited for */
         struct decision decision;
         struct publication *publication;
         struct waiter covered; /* for the heartbeat that covers a refresh */
@@ -108,7 +107,7 @@ static void request_free(struct request *request)
         context->n_requests--;
         quota_return_waiting(context->quota, &request->wait);
         update_clear(&request->update);
-        free(request->addresses);
+        publication_scope_clear(&request->scope);
         free(request);
 }
 
@@ -461,22 +460,34 @@ static void request_verify(struct request *request)
 
 /* What the name had before and has now, and what the request speaks of: a repeated request waits for what
  * the first one did. Memory running out only shortens the wait. */
-static void request_note_addresses(struct request *request)
+static void request_note_value(struct request *request, const struct record_value *value,
+                               const struct address *address)
+{
+        struct dns_name owner;
+
+        if (address->family)
+                (void) publication_scope_add_address(&request->scope, address);
+        if (value->below_length > 0 && record_owner(&request->update.name, value, &owner) >= 0)
+                (void) publication_scope_add_name(&request->scope, &owner);
+}
+
+static void request_note_scope(struct request *request)
 {
         const struct name_entry *entry = request_entry(request);
-        size_t n = (entry ? entry->state->n_records : 0U) + request->update.n_operations;
-        struct address *addresses = reallocarray(request->addresses, request->n_addresses + n + 1,
-                                                 sizeof(*addresses));
 
-        if (!addresses)
-                return;
-        request->addresses = addresses;
-        for (unsigned i = 0; entry && i < entry->state->n_records; i++)
-                if (record_is_address(&entry->state->records[i]))
-                        addresses[request->n_addresses++] = record_address(&entry->state->records[i]);
-        for (unsigned i = 0; i < request->update.n_operations; i++)
-                if (request->update.operations[i].address.family)
-                        addresses[request->n_addresses++] = request->update.operations[i].address;
+        (void) publication_scope_add_name(&request->scope, &request->update.name);
+        for (unsigned i = 0; entry && i < entry->state->n_records; i++) {
+                struct record_value value = record_value(&entry->state->records[i]);
+                struct address address = record_address(&entry->state->records[i]);
+
+                request_note_value(request, &value, &address);
+        }
+        for (unsigned i = 0; i < request->update.n_operations; i++) {
+                const struct operation *operation = &request->update.operations[i];
+                struct record_value value = operation_value(operation);
+
+                request_note_value(request, &value, &operation->address);
+        }
 }
 
 /* Where the disk fails the refresh stands all the same, in memory and over the end of this process: an owner
@@ -542,7 +553,7 @@ static void request_commit(struct request *request, struct name_state *after)
 
         if (after->provisional != PROVISIONAL_NO && !request_has_upstream(request))
                 name_state_confirm(after);
-        request_note_addresses(request);
+        request_note_scope(request);
         request->stage = REQUEST_COMMITTING;
         r = change_commit(&request->change, request->served, after, request_on_committed);
         if (r < 0)
@@ -619,10 +630,10 @@ static void request_publish(struct request *request)
         stream_set_offer(context->streams, request->stream);
         request->stage = REQUEST_PUBLISHING;
         request->generation = entry ? entry->generation : 0;
-        request_note_addresses(request);
-        r = publisher_wait(context->publisher, request->served->zone, &request->update.name,
-                           request->addresses, request->n_addresses, request_publish_timeout(request),
-                           request_on_published, request, &request->publication, &reason);
+        request_note_scope(request);
+        r = publisher_wait(context->publisher, request->served->zone, &request->scope,
+                           request_publish_timeout(request), request_on_published, request,
+                           &request->publication, &reason);
         if (r > 0)
                 return;
         if (r == 0)
@@ -643,6 +654,29 @@ static void request_on_confirmed(struct change *change, int error)
                 return;
         }
         request_grant(request);
+}
+
+/* Is it this request that asked for what an upstream will not have: a claim, or records that it may still
+ * object to, or that are gone for that already. */
+static bool request_is_objected_to(const struct request *request)
+{
+        const struct name_entry *entry = request_entry(request);
+        const struct name_state *state = entry ? entry->state : NULL;
+
+        if (!state || !state->claimed || state->provisional == PROVISIONAL_CLAIM)
+                return true;
+        for (unsigned i = 0; i < request->update.n_operations; i++) {
+                const struct operation *operation = &request->update.operations[i];
+                struct record_value value = operation_value(operation);
+                const struct record *record;
+
+                if (operation->kind != OPERATION_ADD || !operation->stands)
+                        continue;
+                record = name_state_find(state, &value);
+                if (!record || record->provisional)
+                        return true;
+        }
+        return false;
 }
 
 /* Nobody objected: from now on the name is its owner's, once that is durable. What was done to the name since
@@ -704,9 +738,9 @@ static void request_on_undone(struct name_lock *lock)
 
         assert(request->stage == REQUEST_UNDOING);
         name_lock_release(lock);
-        if (publisher_wait(request->context->publisher, request->served->zone, &request->update.name,
-                           request->addresses, request->n_addresses, request_publish_timeout(request),
-                           request_on_withdrawn, request, &request->publication, &reason) <= 0)
+        if (publisher_wait(request->context->publisher, request->served->zone, &request->scope,
+                           request_publish_timeout(request), request_on_withdrawn, request,
+                           &request->publication, &reason) <= 0)
                 request_refuse(request, false);
 }
 
@@ -723,7 +757,6 @@ static void request_await_undoing(struct request *request)
 static void request_on_published(void *userdata, enum wait_outcome outcome, const char *reason)
 {
         struct request *request = userdata;
-        const struct name_entry *entry = request_entry(request);
 
         assert(request->stage == REQUEST_PUBLISHING);
         request->publication = NULL;
@@ -738,7 +771,7 @@ static void request_on_published(void *userdata, enum wait_outcome outcome, cons
                 return;
         case WAIT_REFUSED:
                 /* An established name stands: only its publication there does not. */
-                if (entry && entry->state->claimed && entry->state->provisional == PROVISIONAL_NO)
+                if (!request_is_objected_to(request))
                         decide(&request->decision, DNS_RCODE_SERVFAIL, DNS_EDE_BLOCKED,
                                "not published: %.180s", reason);
                 else

@@ -18,6 +18,7 @@ struct undo {
         struct undos *owner;
         struct change change;
         bool lifts;          /* the block, rather than undoing anything */
+        bool blocks;         /* the host as a whole was refused: not only a type of it, or a name below */
         uint32_t generation; /* of the state that was refused */
         char reason[];
 };
@@ -42,7 +43,7 @@ static void undo_free(struct undo *undo)
 
 /* All that is provisional, though a server may have refused one type only: whoever asked is told that nothing
  * was changed. */
-static struct name_state *undo_state(const struct name_state *state, const char *reason,
+static struct name_state *undo_state(const struct name_state *state, bool blocks, const char *reason,
                                      const struct registry_time *now)
 {
         struct name_state *after = name_state_copy(state);
@@ -55,6 +56,8 @@ static struct name_state *undo_state(const struct name_state *state, const char 
                 if (after->records[i].provisional)
                         name_state_remove(after, &after->records[i]);
         after->provisional = PROVISIONAL_NO;
+        if (!blocks)
+                return after;
         after->blocked_sec = CLAMP(state->blocked_sec * 2, (uint32_t) BLOCK_MIN_SEC,
                                    (uint32_t) BLOCK_MAX_SEC);
         after->blocked_until_usec = now->lease_usec + after->blocked_sec * USEC_PER_SEC;
@@ -108,14 +111,16 @@ static void undo_on_lock(struct name_lock *lock)
                 undo_free(undo);
                 return;
         }
-        after = undo->lifts ? lift_state(entry->state) : undo_state(entry->state, undo->reason, &now);
+        after = undo->lifts ? lift_state(entry->state)
+                            : undo_state(entry->state, undo->blocks, undo->reason, &now);
         if (!after || change_commit(&undo->change, served, after, undo_on_done) < 0) {
                 announce_not_stored(context->announcer, &lock->name, -ENOMEM);
                 undo_free(undo);
         }
 }
 
-static void undo_start(struct undos *undos, const struct name_entry *entry, bool lifts, const char *reason)
+static void undo_start(struct undos *undos, const struct name_entry *entry, bool lifts, bool blocks,
+                       const char *reason)
 {
         struct undo *undo = calloc(1, sizeof(*undo) + strlen(reason) + 1);
         struct dns_name name = name_entry_name(entry);
@@ -126,6 +131,7 @@ static void undo_start(struct undos *undos, const struct name_entry *entry, bool
         }
         undo->owner = undos;
         undo->lifts = lifts;
+        undo->blocks = blocks;
         undo->generation = entry->generation;
         strcpy(undo->reason, reason);
         LIST_INSERT_HEAD(&undos->list, undo, undos);
@@ -134,13 +140,15 @@ static void undo_start(struct undos *undos, const struct name_entry *entry, bool
                 undo_on_lock(&undo->change.lock);
 }
 
-void undo_begin(struct undos *undos, const struct dns_name *name, const char *reason)
+void undo_begin(struct undos *undos, const struct dns_name *name, uint16_t type, const char *reason)
 {
-        struct served_zone *served = undo_zone(undos, name);
-        struct name_entry *entry = served ? registry_find(served->zone, name) : NULL;
+        struct served_zone *served = zones_serving_of(undos->context->zones, name);
+        struct dns_name host;
+        struct name_entry *entry = served ? registry_find_host(served->zone, name, &host) : NULL;
+        bool blocks = type == 0 || type == DNS_TYPE_A || type == DNS_TYPE_AAAA;
 
         if (entry && entry->state->provisional != PROVISIONAL_NO)
-                undo_start(undos, entry, false, reason);
+                undo_start(undos, entry, false, blocks && dns_name_equal(name, &host), reason);
 }
 
 /* --- blocks --- */
@@ -166,7 +174,7 @@ static int undos_on_lift(sd_event_source *source, uint64_t usec, void *userdata)
                 }
                 strcpy(undos->lift_label, entry->label);
                 if (entry->state->blocked_until_usec > 0)
-                        undo_start(undos, entry, true, "");
+                        undo_start(undos, entry, true, false, "");
         }
         if (zone)
                 background_source_wake(source);

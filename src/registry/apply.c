@@ -112,6 +112,23 @@ static enum admission check_replay(const struct name_state *state, const struct 
         return ADMISSION_NEW;
 }
 
+/* What lies in a zone of its own below the host is that zone's: whoever owns names there has them. */
+static bool check_zones(const struct registry_zone *zone, const struct update *update,
+                        struct decision *decision)
+{
+        for (unsigned i = 0; i < update->n_operations; i++) {
+                struct record_value value = operation_value(&update->operations[i]);
+                char text[DNS_NAME_FORMAT_MAX];
+                struct dns_name owner;
+
+                if (value.below_length > 0 && record_owner(&update->name, &value, &owner) >= 0 &&
+                    registry_find_zone_of(zone->registry, &owner) != zone)
+                        return decide(decision, DNS_RCODE_REFUSED, DNS_EDE_PROHIBITED,
+                                      "%.150s is in a zone of its own", dns_name_format(&owner, text));
+        }
+        return true;
+}
+
 enum admission registry_admit(const struct registry_zone *zone, const struct update *update,
                               const struct registry_time *now, struct decision *decision)
 {
@@ -125,6 +142,8 @@ enum admission registry_admit(const struct registry_zone *zone, const struct upd
             state->blocked_until_usec <= now->lease_usec)
                 return ADMISSION_DUPLICATE;
 
+        if (!check_zones(zone, update, decision))
+                return refused();
         if (!(state && state->claimed ? admit_known(zone, update, state, decision)
                                       : admit_unknown(zone, update, state, decision)))
                 return refused();
@@ -463,16 +482,35 @@ static void compare_with_before(const struct name_state *before, struct name_sta
         }
 }
 
+static size_t rdata_at(const struct name_state *state, const struct record_value *name)
+{
+        size_t size = 0;
+
+        for (unsigned i = 0; i < state->n_records; i++)
+                size += is_at(&state->records[i], name, 0) ? state->records[i].length : 0U;
+        return size;
+}
+
 static bool check_limits(const struct zone_policy *policy, const struct name_state *state,
                          struct decision *decision)
 {
-        for (unsigned i = 0; i < state->n_records; i++) {
-                struct record_value value = record_value(&state->records[i]);
+        struct record_value name;
+        unsigned position = 0, n = 0;
 
-                if (count_at(state, &value, 0) > policy->max_records_per_name)
+        while (name_state_next_name(state, &position, &name)) {
+                if (++n > policy->max_names_per_host)
+                        return decide(decision, DNS_RCODE_REFUSED, DNS_EDE_PROHIBITED,
+                                      "too many names: a host may have %u, itself counted "
+                                      "(max-names-per-host)",
+                                      policy->max_names_per_host);
+                if (count_at(state, &name, 0) > policy->max_records_per_name)
                         return decide(decision, DNS_RCODE_REFUSED, DNS_EDE_PROHIBITED,
                                       "too many records: a name may have %u (max-records-per-name)",
                                       policy->max_records_per_name);
+                if (rdata_at(state, &name) > policy->max_rdata_per_name)
+                        return decide(decision, DNS_RCODE_REFUSED, DNS_EDE_PROHIBITED,
+                                      "too much data: a name may have %u octets (max-rdata-per-name)",
+                                      policy->max_rdata_per_name);
         }
         return true;
 }

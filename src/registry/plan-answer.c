@@ -192,6 +192,28 @@ static void end_steps(struct unit *unit, const struct plan_batch *batch, bool an
         }
 }
 
+static bool is_address_type(uint16_t type)
+{
+        return type == DNS_TYPE_A || type == DNS_TYPE_AAAA;
+}
+
+/* Alone in its message, and with records of other types in it: it is for these that the server would not have
+ * it (its policy grants types one by one), so that the addresses go on without them. False: there are none.
+ */
+static bool refuse_types(struct unit *unit, const char *reason)
+{
+        bool any = false;
+
+        FOREACH_PART (part, unit) {
+                if (unit_mode(unit) == UNIT_SHARED || is_address_type(part->type) || part->refused ||
+                    part->accepted || rrset_is_empty(&part->wanted))
+                        continue;
+                unit_refuse(unit, part, reason);
+                any = true;
+        }
+        return any;
+}
+
 /* The server would not have this message: its halves are tried apart, one to its end before the other, so
  * that a server that rejects everything is known after a few messages. */
 static void reject(struct unit *unit, const struct plan_batch *batch, const char *reason, usec_t now_usec)
@@ -225,7 +247,10 @@ static void finish_update(struct unit *unit, const struct plan_batch *batch, enu
                 return;
         case PLAN_REJECTED:
                 end_steps(unit, batch, true, true);
-                reject(unit, batch, reason, now_usec);
+                if (batch->n_units == 1 && refuse_types(unit, reason))
+                        unit_route_first(unit);
+                else
+                        reject(unit, batch, reason, now_usec);
                 return;
         case PLAN_FAILED:
                 end_steps(unit, batch, false, false);

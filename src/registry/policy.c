@@ -2,6 +2,7 @@
 
 #include <fnmatch.h>
 
+#include "dns/rdata.h"
 #include "registry/policy.h"
 #include "util/macro.h"
 
@@ -51,6 +52,23 @@ int name_list_add(struct name_list *list, const struct dns_name *name)
         return 0;
 }
 
+void below_list_clear(struct below_list *list)
+{
+        free(list->items);
+        *list = (struct below_list){};
+}
+
+int below_list_add(struct below_list *list, const struct below_pattern *pattern)
+{
+        struct below_pattern *items = reallocarray(list->items, list->n_items + 1, sizeof(*items));
+
+        if (!items)
+                return -ENOMEM;
+        list->items = items;
+        items[list->n_items++] = *pattern;
+        return 0;
+}
+
 void zone_policy_init(struct zone_policy *policy, const struct dns_name *zone)
 {
         *policy = (struct zone_policy){
@@ -60,6 +78,8 @@ void zone_policy_init(struct zone_policy *policy, const struct dns_name *zone)
                 .min_addr_ttl_sec = ZONE_POLICY_MIN_ADDR_TTL_SEC,
                 .ptr_policy = PTR_POLICY_ALLOWED_NETS,
                 .max_records_per_name = ZONE_POLICY_MAX_RECORDS,
+                .max_names_per_host = ZONE_POLICY_MAX_NAMES,
+                .max_rdata_per_name = ZONE_POLICY_MAX_RDATA,
                 .algorithms = 1U << DNS_ALGORITHM_ECDSAP256SHA256 | 1U << DNS_ALGORITHM_ECDSAP384SHA384 |
                               1U << DNS_ALGORITHM_ED25519,
         };
@@ -93,6 +113,7 @@ void zone_policy_clear(struct zone_policy *policy)
         prefix_list_clear(&policy->query_nets);
         prefix_list_clear(&policy->updates_from);
         name_list_clear(&policy->reverse_zones);
+        below_list_clear(&policy->names_below);
 }
 
 static int policy_copy_prefixes(struct prefix_list *to, const struct prefix_list *from)
@@ -112,6 +133,7 @@ int zone_policy_copy(struct zone_policy *ret, const struct zone_policy *policy)
 
         copy.reserved_names = (struct string_list){};
         copy.reverse_zones = (struct name_list){};
+        copy.names_below = (struct below_list){};
         r = policy_copy_prefixes(&copy.allowed_nets, &policy->allowed_nets);
         k = policy_copy_prefixes(&copy.query_nets, &policy->query_nets);
         r = r < 0 ? r : k;
@@ -121,12 +143,68 @@ int zone_policy_copy(struct zone_policy *ret, const struct zone_policy *policy)
                 r = string_list_add(&copy.reserved_names, policy->reserved_names.items[i]);
         for (size_t i = 0; i < policy->reverse_zones.n_items && r >= 0; i++)
                 r = name_list_add(&copy.reverse_zones, &policy->reverse_zones.items[i]);
+        for (size_t i = 0; i < policy->names_below.n_items && r >= 0; i++)
+                r = below_list_add(&copy.names_below, &policy->names_below.items[i]);
         if (r < 0) {
                 zone_policy_clear(&copy);
                 return r;
         }
         *ret = copy;
         return 0;
+}
+
+uint32_t record_type_bit(uint16_t type)
+{
+        for (unsigned n = 0; rdata_type_registrable(n) != 0; n++)
+                if (rdata_type_registrable(n) == type)
+                        return UINT32_C(1) << n;
+        return 0;
+}
+
+/* On octets: what a label looks like as text is of no account. */
+static bool label_matches(const uint8_t *pattern, size_t pattern_length, const uint8_t *label, size_t length)
+{
+        while (pattern_length > 0 && *pattern != '*') {
+                if (length == 0 || (*pattern != '?' && *pattern != *label))
+                        return false;
+                pattern++, pattern_length--;
+                label++, length--;
+        }
+        if (pattern_length == 0)
+                return length == 0;
+        /* A label has 63 octets at most, and a pattern is the administrator's. */
+        for (size_t i = 0; i <= length; i++)
+                if (label_matches(pattern + 1, pattern_length - 1, label + i, length - i))
+                        return true;
+        return false;
+}
+
+static bool below_matches(const struct dns_name *pattern, const uint8_t *below, size_t length)
+{
+        const uint8_t *at = pattern->wire;
+
+        while (length > 0 && *at > 0) {
+                if (!label_matches(at + 1, *at, below + 1, *below))
+                        return false;
+                length -= 1U + *below;
+                below += 1U + *below;
+                at += 1U + *at;
+        }
+        return length == 0 && *at == 0;
+}
+
+bool zone_policy_takes(const struct zone_policy *policy, uint16_t type, const uint8_t *below,
+                       size_t below_length)
+{
+        uint32_t bit = record_type_bit(type);
+
+        if (below_length == 0)
+                return type == DNS_TYPE_A || type == DNS_TYPE_AAAA || (policy->record_types & bit);
+        for (size_t i = 0; i < policy->names_below.n_items; i++)
+                if ((policy->names_below.items[i].types & bit) &&
+                    below_matches(&policy->names_below.items[i].labels, below, below_length))
+                        return true;
+        return false;
 }
 
 bool zone_policy_allows_source(const struct zone_policy *policy, const struct address *source)

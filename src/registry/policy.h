@@ -27,6 +27,20 @@ struct name_list {
         size_t n_items;
 };
 
+/* Names below a host that may be registered, and what of: labels with "*" for any octets and "?" for one,
+ * matched label by label on the wire. */
+struct below_pattern {
+        struct dns_name labels;
+        uint32_t types; /* bits as of rdata_type_registrable() */
+};
+
+struct below_list {
+        struct below_pattern *items; /* owned */
+        size_t n_items;
+};
+
+#define BELOW_LABELS_MAX 4
+
 struct zone_policy {
         struct dns_name zone;
         uint32_t max_key_ttl_sec;
@@ -47,6 +61,10 @@ struct zone_policy {
         uint32_t max_names;             /* 0 = no limit */
         uint32_t max_names_per_source;  /* four times as many for a /24 or /64; 0 = no limit */
         uint32_t max_records_per_name;
+        uint32_t max_names_per_host; /* the host itself counted */
+        uint32_t max_rdata_per_name; /* octets */
+        uint32_t record_types;       /* at the host, beside addresses: bits as of rdata_type_registrable() */
+        struct below_list names_below;
         uint32_t algorithms;     /* bit 1 << enum dns_algorithm */
         usec_t adopt_until_usec; /* real time; 0: not set */
 };
@@ -55,6 +73,8 @@ struct zone_policy {
 #define ZONE_POLICY_MAX_ADDR_TTL_SEC 3600
 #define ZONE_POLICY_MIN_ADDR_TTL_SEC 30
 #define ZONE_POLICY_MAX_RECORDS      16
+#define ZONE_POLICY_MAX_NAMES        8
+#define ZONE_POLICY_MAX_RDATA        8192
 
 /* `limits` of the configuration: bounds for all peers together. */
 struct peer_limits {
@@ -105,6 +125,16 @@ void string_list_clear(struct string_list *list);
 int string_list_add(struct string_list *list, const char *string); /* copies; 0 or -ENOMEM */
 void name_list_clear(struct name_list *list);
 int name_list_add(struct name_list *list, const struct dns_name *name);
+
+void below_list_clear(struct below_list *list);
+int below_list_add(struct below_list *list, const struct below_pattern *pattern); /* copies; 0 or -ENOMEM */
+
+/* Are records of this type taken at this name: the host, or below it ("below" as in record.h). */
+bool zone_policy_takes(const struct zone_policy *policy, uint16_t type, const uint8_t *below,
+                       size_t below_length);
+
+/* Its bit in a set of types; 0: it is none that can be registered, or an address. */
+uint32_t record_type_bit(uint16_t type);
 
 /* May a request from this source claim a name. */
 bool zone_policy_allows_source(const struct zone_policy *policy, const struct address *source);

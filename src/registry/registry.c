@@ -226,6 +226,24 @@ struct name_entry *registry_find(const struct registry_zone *zone, const struct 
         return RB_FIND(name_tree, (struct name_tree *) &zone->names, &key.entry);
 }
 
+struct name_entry *registry_find_host(const struct registry_zone *zone, const struct dns_name *name,
+                                      struct dns_name *ret_host)
+{
+        unsigned n_labels = dns_name_count_labels(name),
+                 n_host = dns_name_count_labels(&zone->policy->zone) + 1;
+
+        if (n_labels < n_host || !dns_name_is_subdomain(name, &zone->policy->zone))
+                return NULL;
+        *ret_host = *name;
+        for (; n_labels > n_host; n_labels--) {
+                struct dns_name below = *ret_host;
+
+                /* Cannot fail: there are labels left. */
+                (void) dns_name_parent(&below, ret_host);
+        }
+        return registry_find(zone, ret_host);
+}
+
 struct name_entry *registry_find_label(const struct registry_zone *zone, const char *label)
 {
         struct label_key key;

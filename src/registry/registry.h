@@ -82,6 +82,9 @@ struct registry_zone *registry_find_zone(const struct registry *registry, const 
 struct registry_zone *registry_find_zone_of(const struct registry *registry, const struct dns_name *name);
 
 struct name_entry *registry_find(const struct registry_zone *zone, const struct dns_name *name);
+/* The host that the name is, or is below of, and its own name. */
+struct name_entry *registry_find_host(const struct registry_zone *zone, const struct dns_name *name,
+                                      struct dns_name *ret_host);
 struct name_entry *registry_find_label(const struct registry_zone *zone, const char *label);
 /* The one behind it in the same zone, or NULL. */
 struct name_entry *registry_next(struct name_entry *entry);

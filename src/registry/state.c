@@ -192,19 +192,32 @@ void name_state_confirm(struct name_state *state)
                 state->records[i].provisional = false;
 }
 
-bool name_state_same_records(const struct name_state *a, const struct name_state *b)
+/* Is all that a has of this kind in b. */
+static bool has_all(const struct name_state *a, const struct name_state *b, bool addresses, bool others)
 {
-        unsigned n_a = a ? a->n_records : 0, n_b = b ? b->n_records : 0;
-
-        if (n_a != n_b)
-                return false;
-        for (unsigned i = 0; i < n_a; i++) {
+        for (unsigned i = 0; a && i < a->n_records; i++) {
                 struct record_value value = record_value(&a->records[i]);
+                bool address = record_is_address(&a->records[i]);
 
-                if (!name_state_find(b, &value))
+                if ((address ? addresses : others) && !name_state_find(b, &value))
                         return false;
         }
         return true;
+}
+
+bool name_state_same_records(const struct name_state *a, const struct name_state *b)
+{
+        return (a ? a->n_records : 0) == (b ? b->n_records : 0) && has_all(a, b, true, true);
+}
+
+bool name_state_same_addresses(const struct name_state *a, const struct name_state *b)
+{
+        return has_all(a, b, true, false) && has_all(b, a, true, false);
+}
+
+bool name_state_same_others(const struct name_state *a, const struct name_state *b)
+{
+        return has_all(a, b, false, true) && has_all(b, a, false, true);
 }
 
 /* Among the first n. */

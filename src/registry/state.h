@@ -109,3 +109,6 @@ bool name_state_next_name(const struct name_state *state, unsigned *position, st
 bool name_state_has_name(const struct name_state *state, const struct record_value *name);
 /* Same records, in whatever order. NULL stands for none. */
 bool name_state_same_records(const struct name_state *a, const struct name_state *b);
+/* The same of addresses alone, and of all else. */
+bool name_state_same_addresses(const struct name_state *a, const struct name_state *b);
+bool name_state_same_others(const struct name_state *a, const struct name_state *b);

@@ -125,11 +125,15 @@ static struct speech speech_of(const struct update *update, const struct name_st
         for (unsigned i = 0; i < update->n_operations; i++) {
                 const struct operation *operation = &update->operations[i];
 
-                if (operation->kind == OPERATION_ADD && !operation->filtered)
+                /* Of addresses alone: other records are told by other programs. */
+                if (operation->kind == OPERATION_ADD && operation->address.family && !operation->filtered)
                         list_add(&speech.asked, &operation->address);
                 else if (operation->kind == OPERATION_DELETE_RR && operation->address.family)
                         list_add(&speech.removed, &operation->address);
-                else if (operation->kind == OPERATION_DELETE_RRSET || operation->kind == OPERATION_DELETE_ALL)
+                else if (operation->operand.below_length == 0 &&
+                         (operation->kind == OPERATION_DELETE_ALL ||
+                          (operation->kind == OPERATION_DELETE_RRSET &&
+                           record_type_bit(operation->type) == 0)))
                         speech.sweeps = true;
         }
         for (unsigned i = 0; i < before->n_records; i++) {

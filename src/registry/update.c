@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "dns/rdata.h"
 #include "registry/update.h"
 #include "util/escape.h"
 
@@ -204,21 +205,73 @@ static bool is_meta_type(uint16_t type)
         return type == DNS_TYPE_OPT || (type >= 128 && type <= 255);
 }
 
-/* The owner of an RR of prerequisite or update section: the signer's name and no other. */
-static bool check_owner(const struct dns_message *message, const struct dns_rr *rr,
-                        const struct update_context *context, const struct update *update,
-                        struct decision *decision)
+/* "*" is a label like others on the wire, and none to those who look names up (RFC 4592). */
+static bool has_wildcard(const uint8_t *below, size_t length)
+{
+        for (size_t at = 0; at < length; at += 1U + below[at])
+                if (below[at] == 1 && below[at + 1] == '*')
+                        return true;
+        return false;
+}
+
+/* What is below goes behind the data. */
+static bool set_below(struct operand *operand, const struct dns_name *owner, size_t length,
+                      struct decision *decision)
+{
+        uint8_t *octets;
+
+        if (length == 0)
+                return true;
+        octets = realloc(operand->octets, operand->length + length);
+        if (!octets)
+                return no_memory(decision);
+        memcpy(octets + operand->length, owner->wire, length);
+        operand->octets = octets;
+        operand->below_length = (uint8_t) length;
+        return true;
+}
+
+/* The owner of an RR of prerequisite or update section: the signer's name, or one below it. */
+static bool decode_owner(const struct dns_message *message, const struct dns_rr *rr,
+                         const struct update_context *context, const struct update *update,
+                         struct operand *operand, struct decision *decision)
 {
         struct dns_name owner;
+        size_t length;
 
         if (dns_message_owner(message, rr, &owner) < 0)
                 return malformed(decision, "a record's owner name is malformed");
         if (!dns_name_is_subdomain(&owner, &context->policy->zone))
                 return decide(decision, DNS_RCODE_NOTZONE, DNS_EDE_NONE, "a record is outside the zone");
-        if (!dns_name_equal(&owner, &update->name))
+        if (!dns_name_is_subdomain(&owner, &update->name) ||
+            (rr->type == DNS_TYPE_KEY && !dns_name_equal(&owner, &update->name)))
                 return decide(decision, DNS_RCODE_REFUSED, DNS_EDE_PROHIBITED,
-                              "every record must be at the signer's own name");
-        return true;
+                              "every record must be at the signer's own name, or below it");
+        length = (size_t) owner.length - update->name.length;
+        if (has_wildcard(owner.wire, length))
+                return decide(decision, DNS_RCODE_REFUSED, DNS_EDE_PROHIBITED,
+                              "a name with a label \"*\" cannot be registered");
+        if (dns_name_count_labels(&owner) - dns_name_count_labels(&update->name) > BELOW_LABELS_MAX)
+                return decide(decision, DNS_RCODE_REFUSED, DNS_EDE_PROHIBITED,
+                              "names more than %d labels below a host cannot be registered",
+                              BELOW_LABELS_MAX);
+        return set_below(operand, &owner, length, decision);
+}
+
+/* The data of a record that is no address. */
+static bool decode_rdata(const struct dns_message *message, const struct dns_rr *rr, struct operand *ret,
+                         struct decision *decision)
+{
+        char type[RDATA_TYPE_FORMAT_MAX];
+        const char *why;
+        int r = rdata_read(message, rr, false, &ret->octets, &ret->length, &why);
+
+        if (r >= 0)
+                return true;
+        if (r == -ENOMEM)
+                return no_memory(decision);
+        return decide(decision, DNS_RCODE_FORMERR, DNS_EDE_NONE, "a record of type %s %s",
+                      rdata_type_format(rr->type, type), why);
 }
 
 static bool decode_prerequisite(const struct dns_message *message, const struct dns_rr *rr,
@@ -251,9 +304,11 @@ static bool decode_prerequisite(const struct dns_message *message, const struct 
                                 return no_memory(decision);
                         if (dns_key_from_rdata(dns_message_rdata(message, rr), rr->rdlength, ret->key) < 0)
                                 return malformed(decision, "a prerequisite's KEY is malformed");
-                } else if ((rr->type == DNS_TYPE_A || rr->type == DNS_TYPE_AAAA) &&
-                           dns_rr_address(message, rr, &ret->address) < 0)
-                        return malformed(decision, "a prerequisite's address is malformed");
+                } else if (rr->type == DNS_TYPE_A || rr->type == DNS_TYPE_AAAA) {
+                        if (dns_rr_address(message, rr, &ret->address) < 0)
+                                return malformed(decision, "a prerequisite's address is malformed");
+                } else if (rdata_type_to_string(rr->type))
+                        return decode_rdata(message, rr, &ret->operand, decision);
                 return true;
         default:
                 return malformed(decision, "a prerequisite's class is wrong");
@@ -275,7 +330,7 @@ static bool decode_prerequisites(const struct dns_message *message, const struct
 
                 update->n_prerequisites = i + 1;
                 if (!decode_prerequisite(message, rr, &update->prerequisites[i], decision) ||
-                    !check_owner(message, rr, context, update, decision))
+                    !decode_owner(message, rr, context, update, &update->prerequisites[i].operand, decision))
                         return false;
         }
         return true;
@@ -286,6 +341,7 @@ static bool decode_operation(const struct dns_message *message, const struct dns
                              const struct update *update, struct operation *ret, struct decision *decision)
 {
         bool is_address = rr->type == DNS_TYPE_A || rr->type == DNS_TYPE_AAAA;
+        char type[RDATA_TYPE_FORMAT_MAX];
         struct dns_key key;
 
         *ret = (struct operation){ .type = rr->type, .ttl_sec = rr->ttl };
@@ -298,9 +354,10 @@ static bool decode_operation(const struct dns_message *message, const struct dns
                 return malformed(decision, "a deletion of class ANY has no data");
         if (is_meta_type(rr->type) && !(rr->class == DNS_CLASS_ANY && rr->type == DNS_TYPE_ANY))
                 return malformed(decision, "an update record's type is no data type");
-        if (!is_address && rr->type != DNS_TYPE_KEY && rr->type != DNS_TYPE_ANY)
+        if (!is_address && rr->type != DNS_TYPE_KEY && rr->type != DNS_TYPE_ANY &&
+            record_type_bit(rr->type) == 0)
                 return decide(decision, DNS_RCODE_REFUSED, DNS_EDE_NOT_SUPPORTED,
-                              "records of type %u are not accepted; only A and AAAA are", rr->type);
+                              "records of type %s are never accepted", rdata_type_format(rr->type, type));
 
         if (rr->class == DNS_CLASS_ANY) {
                 ret->kind = rr->type == DNS_TYPE_ANY   ? OPERATION_DELETE_ALL
@@ -309,14 +366,19 @@ static bool decode_operation(const struct dns_message *message, const struct dns
                 return true;
         }
 
-        if (is_address) {
-                if (dns_rr_address(message, rr, &ret->address) < 0)
+        if (rr->type != DNS_TYPE_KEY) {
+                if (is_address && dns_rr_address(message, rr, &ret->address) < 0)
                         return malformed(decision, "an address record is malformed");
+                if (!is_address && !decode_rdata(message, rr, &ret->operand, decision))
+                        return false;
                 ret->kind = rr->class == DNS_CLASS_IN ? OPERATION_ADD : OPERATION_DELETE_RR;
                 if (rr->class == DNS_CLASS_IN && ttl_is_none(rr->ttl, decision))
                         return false;
                 if (rr->class == DNS_CLASS_IN && rr->ttl == 0 && update->edns.lease_form == 0)
-                        return malformed(decision, "an address record's TTL, its lease, must be more than 0");
+                        return malformed(decision,
+                                         is_address
+                                                 ? "an address record's TTL, its lease, must be more than 0"
+                                                 : "a record's TTL, its lease, must be more than 0");
                 return true;
         }
 
@@ -341,9 +403,19 @@ static bool decode_operation(const struct dns_message *message, const struct dns
 static bool judge_addition(const struct update_context *context, struct update *update,
                            struct operation *operation, struct decision *decision)
 {
-        char text[ADDRESS_FORMAT_MAX];
-        enum address_verdict verdict = zone_policy_judge_address(context->policy, &operation->address);
+        char text[ADDRESS_FORMAT_MAX], type[RDATA_TYPE_FORMAT_MAX];
+        struct record_value value = operation_value(operation);
+        enum address_verdict verdict;
 
+        if (!zone_policy_takes(context->policy, operation->type, value.below, value.below_length))
+                return decide(decision, DNS_RCODE_REFUSED, DNS_EDE_NOT_SUPPORTED,
+                              "records of type %s are not accepted at %s",
+                              rdata_type_format(operation->type, type),
+                              value.below_length == 0 ? "host names of this zone (record-types)"
+                                                      : "this name below a host (names-below-host)");
+        if (!operation->address.family)
+                return true;
+        verdict = zone_policy_judge_address(context->policy, &operation->address);
         if (verdict == ADDRESS_ACCEPTED)
                 return true;
         if (update->dialect->drops_addresses) {
@@ -373,10 +445,10 @@ static bool decode_operations(const struct dns_message *message, const struct up
                 const struct dns_rr *rr = &message->rrs[first + i];
                 struct operation *operation = &update->operations[i];
 
-                if (!decode_operation(message, rr, update, operation, decision) ||
-                    !check_owner(message, rr, context, update, decision))
-                        return false;
                 update->n_operations = i + 1;
+                if (!decode_operation(message, rr, update, operation, decision) ||
+                    !decode_owner(message, rr, context, update, &operation->operand, decision))
+                        return false;
                 if (operation->kind != OPERATION_ADD)
                         continue;
                 update->n_additions++;

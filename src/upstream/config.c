@@ -118,7 +118,8 @@ bool upstream_config_equal(const struct upstream_config *a, const struct upstrea
                (a->zone.length == b->zone.length &&
                 memcmp(a->zone.wire, b->zone.wire, a->zone.length) == 0) &&
                same_names(&a->reverse_zones, &b->reverse_zones) && a->record_ttl_sec == b->record_ttl_sec &&
-               a->keep_records == b->keep_records && same_prefixes(&a->exclude_nets, &b->exclude_nets);
+               a->keep_records == b->keep_records && same_prefixes(&a->exclude_nets, &b->exclude_nets) &&
+               a->record_types == b->record_types;
 }
 
 char *upstream_config_identity(const struct upstream_config *config)

@@ -37,6 +37,7 @@ struct upstream_config {
         bool keep_records;          /* true */
         bool protect_foreign_names; /* true */
         struct prefix_list exclude_nets;
+        uint32_t record_types; /* beside addresses: bits as of rdata_type_registrable() */
 
         enum upstream_algorithm_source key_source;
         char *tsig_key_file; /* as configured */

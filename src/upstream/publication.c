@@ -82,7 +82,7 @@ static int on_publication_timeout(sd_event_source *source, uint64_t usec, void *
         return 0;
 }
 
-/* The units of a name: one per upstream, and one per address. */
+/* The units of names: one per upstream and name, and one per address. */
 static void collect(const struct upstream *upstream, int lane, const struct dns_name *owner,
                     struct unit **units, unsigned *n)
 {
@@ -92,8 +92,45 @@ static void collect(const struct upstream *upstream, int lane, const struct dns_
                 units[(*n)++] = unit;
 }
 
-static unsigned collect_units(const struct registry_zone *zone, const struct dns_name *name,
-                              const struct address *addresses, size_t n_addresses, struct unit **units)
+int publication_scope_add_name(struct publication_scope *scope, const struct dns_name *name)
+{
+        struct dns_name *names;
+
+        for (size_t i = 0; i < scope->n_names; i++)
+                if (dns_name_equal(&scope->names[i], name))
+                        return 0;
+        names = reallocarray(scope->names, scope->n_names + 1, sizeof(*names));
+        if (!names)
+                return -ENOMEM;
+        scope->names = names;
+        names[scope->n_names++] = *name;
+        return 0;
+}
+
+int publication_scope_add_address(struct publication_scope *scope, const struct address *address)
+{
+        struct address *addresses;
+
+        for (size_t i = 0; i < scope->n_addresses; i++)
+                if (address_equal(&scope->addresses[i], address))
+                        return 0;
+        addresses = reallocarray(scope->addresses, scope->n_addresses + 1, sizeof(*addresses));
+        if (!addresses)
+                return -ENOMEM;
+        scope->addresses = addresses;
+        addresses[scope->n_addresses++] = *address;
+        return 0;
+}
+
+void publication_scope_clear(struct publication_scope *scope)
+{
+        free(scope->names);
+        free(scope->addresses);
+        *scope = (struct publication_scope){};
+}
+
+static unsigned collect_units(const struct registry_zone *zone, const struct publication_scope *scope,
+                              struct unit **units)
 {
         unsigned n = 0;
 
@@ -103,9 +140,10 @@ static unsigned collect_units(const struct registry_zone *zone, const struct dns
 
                 if (!upstream || upstream->plan->n_units == 0)
                         continue;
-                collect(upstream, forward_lane(attachment, zone), name, units, &n);
-                for (size_t i = 0; i < n_addresses; i++) {
-                        struct dns_name reverse = dns_name_reverse(&addresses[i]);
+                for (size_t i = 0; i < scope->n_names; i++)
+                        collect(upstream, forward_lane(attachment, zone), &scope->names[i], units, &n);
+                for (size_t i = 0; i < scope->n_addresses; i++) {
+                        struct dns_name reverse = dns_name_reverse(&scope->addresses[i]);
 
                         collect(upstream, reverse_lane(upstream, &reverse, LANE_CONFIGURED), &reverse, units,
                                 &n);
@@ -123,19 +161,20 @@ static size_t count_attachments(const struct registry_zone *zone)
         return n;
 }
 
-int publisher_wait(struct publisher *publisher, struct registry_zone *zone, const struct dns_name *name,
-                   const struct address *addresses, size_t n_addresses, usec_t timeout_usec,
-                   publication_done done, void *userdata, struct publication **ret, const char **ret_reason)
+int publisher_wait(struct publisher *publisher, struct registry_zone *zone,
+                   const struct publication_scope *scope, usec_t timeout_usec, publication_done done,
+                   void *userdata, struct publication **ret, const char **ret_reason)
 {
         _cleanup_free_ struct unit **units = NULL;
         struct publication *publication;
         unsigned n = 0, n_found;
         int r;
 
-        units = reallocarray(NULL, count_attachments(zone) * (1 + n_addresses) + 1, sizeof(*units));
+        units = reallocarray(NULL, count_attachments(zone) * (scope->n_names + scope->n_addresses) + 1,
+                             sizeof(*units));
         if (!units)
                 return -ENOMEM;
-        n_found = collect_units(zone, name, addresses, n_addresses, units);
+        n_found = collect_units(zone, scope, units);
         for (unsigned i = 0; i < n_found; i++) {
                 if (unit_is_done(units[i]))
                         continue;
@@ -177,10 +216,18 @@ unsigned publisher_waiting(const struct publisher *publisher)
 
 bool publisher_is_published(const struct attachment *attachment, const struct name_entry *entry)
 {
-        struct dns_name name = name_entry_name(entry);
         int lane = forward_lane(attachment, entry->zone);
-        const struct unit *unit = lane >= 0 ? plan_find(attachment->upstream->plan, (unsigned) lane, &name)
-                                            : NULL;
+        struct dns_name host = name_entry_name(entry), owner;
+        struct record_value name;
+        unsigned position = 0;
 
-        return !unit || unit_is_published(unit);
+        while (lane >= 0 && name_state_next_name(entry->state, &position, &name)) {
+                const struct unit *unit = NULL;
+
+                if (record_owner(&host, &name, &owner) >= 0)
+                        unit = plan_find(attachment->upstream->plan, (unsigned) lane, &owner);
+                if (unit && !unit_is_published(unit))
+                        return false;
+        }
+        return true;
 }

@@ -8,6 +8,19 @@ static bool is_withdrawn(const struct upstream *upstream)
         return upstream && upstream->publisher->withdrawing && !upstream->config->keep_records;
 }
 
+/* Unbound reads a line of 2048 octets, and shows an octet in up to four. */
+#define UNBOUND_RDATA_MAX 256
+
+static bool takes_record(const struct upstream_config *config, const struct record_value *value,
+                         const struct address *address)
+{
+        if (address->family)
+                return !prefix_list_contains(&config->exclude_nets, address);
+        if (config->type == UPSTREAM_UNBOUND && value->length > UNBOUND_RDATA_MAX)
+                return false;
+        return config->record_types & record_type_bit(value->type);
+}
+
 int forward_set(const struct attachment *attachment, const struct name_state *state,
                 const struct record_value *name, struct rrset *ret)
 {
@@ -22,7 +35,7 @@ int forward_set(const struct attachment *attachment, const struct name_state *st
 
                 if (!record_is_beside(&value, name))
                         continue;
-                if (address.family && prefix_list_contains(&attachment->config->exclude_nets, &address))
+                if (!takes_record(attachment->config, &value, &address))
                         continue;
                 r = rrset_add(ret, value.type, value.rdata, value.length);
                 if (r < 0) {

@@ -54,7 +54,7 @@ static void plan_refused(void *userdata, struct unit *unit, uint16_t type, const
         copy = strdup(reason);
         log_debug("%s refuses %s: %s", upstream->identity, dns_name_format(&name, text), reason);
         if (copy)
-                upstream->publisher->ops->refused(upstream->publisher->userdata, upstream, &name, copy);
+                upstream->publisher->ops->refused(upstream->publisher->userdata, upstream, &name, type, copy);
         free(copy);
 }
 
@@ -77,11 +77,11 @@ static bool plan_adopts(void *userdata, const struct unit *unit, const struct rr
         const struct registry *registry = upstream->publisher->registry;
         const struct registry_zone *zone = NULL;
         const struct name_entry *entry;
-        struct dns_name name;
+        struct dns_name name, host;
 
         if (registry && published_name(unit, rr, &name) >= 0)
                 zone = registry_find_zone_of(registry, &name);
-        entry = zone ? registry_find(zone, &name) : NULL;
+        entry = zone ? registry_find_host(zone, &name, &host) : NULL;
         return entry && registry_adopts(entry, now_usec(CLOCK_REALTIME));
 }
 

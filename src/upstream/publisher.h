@@ -93,10 +93,10 @@ struct publisher_ops {
         int (*put_row)(void *userdata, const struct unit_row *row, struct waiter *waiter, waiter_done done);
         int (*delete_row)(void *userdata, const struct unit_row *key, struct waiter *waiter,
                           waiter_done done);
-        /* Foreign data at a name, be it of one type. The zone and the name may be gone. May change the
-         * registry and publish. */
+        /* Not had at a name: as a whole ("type" 0), or of this type. The zone and the name may be gone. May
+         * change the registry and publish. */
         void (*refused)(void *userdata, const struct upstream *upstream, const struct dns_name *name,
-                        const char *reason);
+                        uint16_t type, const char *reason);
         /* Began or ended failing; "reason" NULL: works again. */
         void (*upstream_changed)(void *userdata, const struct upstream *upstream, const char *reason);
         void (*drifted)(void *userdata, const struct upstream *upstream, const struct dns_name *owner);
@@ -166,19 +166,28 @@ void publisher_load_done(struct publisher *publisher);
 
 /* What a request waits for: every unit of a name, as it is wanted now. */
 struct publication;
+struct publication_scope {
+        struct dns_name *names;    /* owned */
+        struct address *addresses; /* owned */
+        size_t n_names, n_addresses;
+};
+/* Each of them once. 0 or -ENOMEM. */
+int publication_scope_add_name(struct publication_scope *scope, const struct dns_name *name);
+int publication_scope_add_address(struct publication_scope *scope, const struct address *address);
+void publication_scope_clear(struct publication_scope *scope);
 typedef void (*publication_done)(void *userdata, enum wait_outcome outcome, const char *reason);
 
-/* Waits for the name itself and for the PTRs of these addresses, those that left included. 0: nothing to wait
+/* Waits for these names and for the PTRs of these addresses, those that left included. 0: nothing to wait
  * for, it is published. 1: done will be called once, never from within this call, at the latest when
  * timeout_usec have passed. -EAGAIN: an upstream is failing now, "*ret_reason" (a view) says how: do not
  * wait. -ENOMEM. */
-int publisher_wait(struct publisher *publisher, struct registry_zone *zone, const struct dns_name *name,
-                   const struct address *addresses, size_t n_addresses, usec_t timeout_usec,
-                   publication_done done, void *userdata, struct publication **ret, const char **ret_reason);
+int publisher_wait(struct publisher *publisher, struct registry_zone *zone,
+                   const struct publication_scope *scope, usec_t timeout_usec, publication_done done,
+                   void *userdata, struct publication **ret, const char **ret_reason);
 struct publication *publication_free(struct publication *publication); /* done is not called */
 unsigned publisher_waiting(const struct publisher *publisher);
 
-/* Is a name as it should be at one upstream. */
+/* Is a registration as it should be at one upstream, names below its host included. */
 bool publisher_is_published(const struct attachment *attachment, const struct name_entry *entry);
 
 /* Looks at everything that is published whether it still is, and repairs what is not: begun here, done in

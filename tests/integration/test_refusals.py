@@ -368,7 +368,7 @@ def test_prerequisite_form(registrar, client, label, kind):
 
 
 @pytest.mark.parametrize("kind,rdata", (("TXT", b"\2hi"), ("MX", b"\0\1\0"), ("CNAME", b"\0"), ("NS", b"\0"),
-                                        ("PTR", b"\0"), ("SSHFP", b"\1\1" + bytes(20)), (65280, b"x")))
+                                        ("PTR", b"\0"), ("TLSA", b"\3\1\1" + bytes(32)), (65280, b"x")))
 def test_types_that_are_not_taken(registrar, client, label, kind, rdata):
     reply = client.send(updates_with(client, label, rr(client.full(label), kind, "IN", 60, rdata)))
     expect(registrar, reply, "REFUSED", UNSUPPORTED, "type")

@@ -8,12 +8,13 @@ import random
 import struct
 import time
 
+import dns.rdata
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 TYPES = {"A": 1, "NS": 2, "CNAME": 5, "SOA": 6, "PTR": 12, "MX": 15, "TXT": 16, "SIG": 24, "KEY": 25, "AAAA": 28,
-         "SRV": 33, "OPT": 41, "SSHFP": 44, "TSIG": 250, "ANY": 255}
+         "SRV": 33, "DNAME": 39, "OPT": 41, "SSHFP": 44, "TLSA": 52, "SVCB": 64, "HTTPS": 65, "TSIG": 250, "ANY": 255, "CAA": 257}
 TYPE_NAMES = {number: name for name, number in TYPES.items()}
 CLASSES = {"IN": 1, "CH": 3, "NONE": 254, "ANY": 255}
 CLASS_NAMES = {number: name for name, number in CLASSES.items()}
@@ -74,6 +75,10 @@ def address_rdata(address):
 
 def address_type(address):
     return "A" if ipaddress.ip_address(address).version == 4 else "AAAA"
+
+
+def record_rdata(kind, text):
+    return dns.rdata.from_text("IN", kind, text).to_wire()
 
 
 class Key:
@@ -198,6 +203,18 @@ class Update:
 
     def add_rr(self, name, kind, ttl, rdata, rclass="IN"):
         self.updates.append(rr(name, kind, rclass, ttl, rdata))
+        return self
+
+    def add_record(self, name, ttl, kind, text):
+        """A record of any type, in presentation form."""
+        return self.add_rr(name, kind, ttl, record_rdata(kind, text))
+
+    def delete_record(self, name, kind, text):
+        """Class NONE."""
+        return self.add_rr(name, kind, 0, record_rdata(kind, text), "NONE")
+
+    def require_value(self, name, kind, text):
+        self.prerequisites.append(rr(name, kind, "IN", 0, record_rdata(kind, text)))
         return self
 
     def delete(self, name, *addresses):
