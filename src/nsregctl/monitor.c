@@ -19,6 +19,7 @@ struct event_kind {
 static const struct event_kind kinds[] = {
         { "NameClaimed", "ss", { "name", "source" }, "%s claimed from %s" },
         { "NameReleased", "s", { "name" }, "%s released" },
+        { "KeyChanged", "ss", { "name", "fingerprint" }, "%s has a new key, %s" },
         { "NameExpired", "s", { "name" }, "%s expired" },
         { "NamesExpired", "t", { "count" }, "%s more names expired" },
         { "ClaimRefused", "sss", { "name", "source", "reason" }, "%s refused to %s: %s" },

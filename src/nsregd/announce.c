@@ -86,6 +86,8 @@ void announce_name_changed(struct announcer *announcer, const struct dns_name *n
         bool was = before && before->claimed, is = after && after->claimed;
 
         if (was && is) {
+                if (!dns_key_same(before->key, after->key))
+                        ANNOUNCE(announcer, key_changed, name, after);
                 if (!name_state_same_addresses(before, after))
                         ANNOUNCE(announcer, addresses_changed, name);
                 if (!name_state_same_others(before, after))

@@ -25,6 +25,8 @@ struct observer_ops {
         /* So many more that were not told one by one. */
         void (*expired_besides)(void *userdata, uint64_t n);
         void (*addresses_changed)(void *userdata, const struct dns_name *name);
+        /* Its owner has replaced the key. */
+        void (*key_changed)(void *userdata, const struct dns_name *name, const struct name_state *state);
         /* Those beside its addresses, at the host or below it. */
         void (*records_changed)(void *userdata, const struct dns_name *name);
         /* "name" NULL: not known. */

@@ -296,6 +296,7 @@ static const sd_bus_vtable manager_vtable[] = {
         SD_BUS_METHOD_WITH_ARGS("Reload", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, on_reload,
                                 SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_SIGNAL_WITH_ARGS("NameClaimed", SD_BUS_ARGS("s", name, "s", source), 0),
+        SD_BUS_SIGNAL_WITH_ARGS("KeyChanged", SD_BUS_ARGS("s", name, "s", fingerprint), 0),
         SD_BUS_SIGNAL_WITH_ARGS("NameReleased", SD_BUS_ARGS("s", name), 0),
         SD_BUS_SIGNAL_WITH_ARGS("NameExpired", SD_BUS_ARGS("s", name), 0),
         SD_BUS_SIGNAL_WITH_ARGS("NamesExpired", SD_BUS_ARGS("t", count), 0),
@@ -376,6 +377,17 @@ static void on_addresses_changed(void *userdata, const struct dns_name *name)
         emit_registration_changed(userdata, name, "Addresses");
 }
 
+static void on_key_changed(void *userdata, const struct dns_name *name, const struct name_state *state)
+{
+        char text[DNS_NAME_FORMAT_MAX], fingerprint[DNS_KEY_FINGERPRINT_MAX];
+        struct bus *bus = userdata;
+
+        if (get_bus(bus))
+                (void) sd_bus_emit_signal(get_bus(bus), BUS_PATH, BUS_MANAGER_INTERFACE, "KeyChanged", "ss",
+                                          bus_name_text(name, text),
+                                          dns_key_fingerprint(state->key, fingerprint));
+}
+
 static void on_records_changed(void *userdata, const struct dns_name *name)
 {
         emit_registration_changed(userdata, name, "Records");
@@ -427,6 +439,7 @@ static const struct observer_ops observer_ops = {
         .expired = on_expired,
         .expired_besides = on_expired_besides,
         .addresses_changed = on_addresses_changed,
+        .key_changed = on_key_changed,
         .records_changed = on_records_changed,
         .refused = on_refused,
         .upstream_changed = on_upstream_changed,

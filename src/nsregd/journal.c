@@ -57,6 +57,16 @@ static void on_claimed(void *userdata, const struct dns_name *name, const struct
                   fields.source, dns_algorithm_to_string(state->key->algorithm) ?: "a", state->key_tag);
 }
 
+static void on_key_changed(void *userdata, const struct dns_name *name, const struct name_state *state)
+{
+        struct texts texts;
+        struct log_fields fields = make_owned_fields(&texts, name, state);
+
+        log_event(LOG_INFO, MESSAGE_KEY_CHANGED, &fields,
+                  "%s has a new key, signed in by the old one: %s key %u.", fields.name,
+                  dns_algorithm_to_string(state->key->algorithm) ?: "a", state->key_tag);
+}
+
 static void on_released(void *userdata, const struct dns_name *name, const struct name_state *state)
 {
         struct texts texts;
@@ -193,6 +203,7 @@ static void on_upstream_drained(void *userdata, const struct upstream *upstream)
 
 static const struct observer_ops observer_ops = {
         .claimed = on_claimed,
+        .key_changed = on_key_changed,
         .released = on_released,
         .expired = on_expired,
         .expired_besides = on_expired_besides,

@@ -9,6 +9,8 @@
 #define MESSAGE_CLAIMED SD_ID128_MAKE(d7, 51, 50, b8, 39, b9, 4c, 8d, 85, 96, 84, 5f, 6f, d9, 1e, e3)
 /* A name was released by its owner, or revoked. */
 #define MESSAGE_RELEASED SD_ID128_MAKE(02, 79, 3a, 3e, b5, b2, 41, 3c, 97, 5d, 7c, d5, 6f, 8d, 52, 72)
+/* A name's owner replaced its key. */
+#define MESSAGE_KEY_CHANGED SD_ID128_MAKE(c5, 00, 22, 9b, 6c, c0, 4c, d4, a4, 22, 18, c5, 92, 62, b4, 63)
 /* A name's key lease ended. */
 #define MESSAGE_EXPIRED SD_ID128_MAKE(95, b4, 6d, 5e, 59, c9, 41, 0a, a6, 20, 23, 00, bb, 76, 1a, 81)
 /* A request for a name was signed by another key. */

@@ -400,7 +400,9 @@ static void request_repeat(struct request *request)
                                     "this request was accepted before, with another signature");
                 return;
         case REPEAT_UNKNOWN:
-                if (!(entry && entry->state->claimed) && !request->update.has_key) {
+                /* The key that signed it may be nobody's any more. */
+                if (request->update.has_new_key ||
+                    (!(entry && entry->state->claimed) && !request->update.has_key)) {
                         request_refuse_with(request, DNS_RCODE_REFUSED, DNS_EDE_PROHIBITED,
                                             "this request was accepted before");
                         return;

@@ -115,5 +115,11 @@ bool verify(struct context *context, const struct verify_ask *ask, struct decisi
                 standing_return_failure(context->standing, name, ask->source, now);
         standing_note(context->standing, name, ask->source, now);
         stream_set_mark_verified(context->streams, ask->stream);
+        if (!ask->update->has_new_key)
+                return true;
+        /* One that is too weak to be claimed with is none to take a key's place. */
+        if (!load_key(context, &ask->update->new_key, &pkey, decision))
+                return false;
+        EVP_PKEY_free(pkey);
         return true;
 }

@@ -79,6 +79,27 @@ static bool adds_records(const struct update *update)
         return false;
 }
 
+/* The request accepted last, again. */
+static bool is_repeated(const struct name_state *state, const struct update *update)
+{
+        return state->n_hashes > 0 && update->inception == state->inception &&
+               memcmp(update->hash, state->hash, REPLAY_HASH_SIZE) == 0;
+}
+
+/* A key that is let in is one that may claim the name. */
+static bool check_new_key(const struct update *update, const struct name_state *state,
+                          struct decision *decision)
+{
+        char label[DNS_LABEL_MAX + 1], fingerprint[DNS_KEY_FINGERPRINT_MAX];
+
+        if (!update->has_new_key || !state->banned_fingerprint ||
+            !streq(state->banned_fingerprint, dns_key_fingerprint(&update->new_key, fingerprint)))
+                return true;
+        return decide(decision, DNS_RCODE_REFUSED, DNS_EDE_BLOCKED,
+                      "the new key was revoked for name \"%s\" by the administrator",
+                      dns_name_copy_label(&update->name, label));
+}
+
 static enum admission check_replay(const struct name_state *state, const struct update *update,
                                    struct decision *decision)
 {
@@ -144,8 +165,11 @@ enum admission registry_admit(const struct registry_zone *zone, const struct upd
 
         if (!check_zones(zone, update, decision))
                 return refused();
-        if (!(state && state->claimed ? admit_known(zone, update, state, decision)
-                                      : admit_unknown(zone, update, state, decision)))
+        /* Before its key is judged: the lost answer of a roll-over, asked for again, was the old key's. */
+        if (!(state && state->claimed
+                      ? is_repeated(state, update) || (admit_known(zone, update, state, decision) &&
+                                                       check_new_key(update, state, decision))
+                      : admit_unknown(zone, update, state, decision)))
                 return refused();
         if (state && state->blocked_until_usec > now->lease_usec && adds_records(update)) {
                 decide(decision, DNS_RCODE_REFUSED, DNS_EDE_BLOCKED, "%.200s",
@@ -182,6 +206,8 @@ static bool releases(const struct update *update)
 {
         bool deleted = update->edns.lease_form > 0 && update->edns.key_lease_sec == 0;
 
+        if (update->has_new_key)
+                return deleted;
         for (unsigned i = 0; i < update->n_operations; i++) {
                 if (update->operations[i].kind == OPERATION_KEY_DELETE)
                         deleted = true;
@@ -213,6 +239,8 @@ struct grant registry_grant(const struct registry_zone *zone, const struct updat
         }
         if (update->edns.lease_form > 0)
                 asked = update->edns.key_lease_sec;
+        else if (update->has_new_key)
+                asked = update->new_key_ttl_sec;
         else if (update->has_key)
                 asked = update->key_ttl_sec;
         else
@@ -417,7 +445,7 @@ static bool is_pure_refresh(const struct name_state *before, const struct name_s
         if (!before || !before->claimed || before->key_lease_sec != after->key_lease_sec ||
             !name_state_same_records(before, after) || before->provisional != after->provisional)
                 return false;
-        if (update->has_key && update->key.flags != before->key->flags)
+        if (update->has_new_key || (update->has_key && update->key.flags != before->key->flags))
                 return false;
         for (unsigned i = 0; i < after->n_records; i++) {
                 struct record_value value = record_value(&after->records[i]);
@@ -589,6 +617,8 @@ enum application registry_apply(const struct registry_zone *zone, const struct u
                 return APPLICATION_REFRESH;
         }
         if (update->has_key && name_state_set_key(after, &update->key) < 0)
+                return fail(decision);
+        if (update->has_new_key && name_state_set_key(after, &update->new_key) < 0)
                 return fail(decision);
         *ret_after = TAKE_PTR(after);
         return APPLICATION_CHANGE;

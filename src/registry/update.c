@@ -98,6 +98,79 @@ void update_sketch(const struct dns_message *message, struct update *ret)
                 ret->dialect = dialect;
 }
 
+static bool is_signers(const struct dns_key *key, const struct update *update)
+{
+        return key->algorithm == update->algorithm && dns_key_tag(key) == update->key_tag;
+}
+
+/* The n-th RR of type KEY in the update section, at the signer's name, as far as it is well-formed: whatever
+ * is not is told when the section is read as a whole. NULL: there are no more. */
+static const struct dns_rr *next_updated_key(const struct dns_message *message, const struct update *update,
+                                             unsigned *position, struct dns_key *ret)
+{
+        unsigned first, n = dns_message_section(message, DNS_SECTION_AUTHORITY, &first);
+        struct dns_name owner;
+
+        while (*position < n) {
+                const struct dns_rr *rr = &message->rrs[first + (*position)++];
+
+                if (rr->type != DNS_TYPE_KEY || dns_message_owner(message, rr, &owner) < 0 ||
+                    !dns_name_equal(&owner, &update->name))
+                        continue;
+                if (rr->class == DNS_CLASS_ANY ||
+                    dns_key_from_rdata(dns_message_rdata(message, rr), rr->rdlength, ret) >= 0)
+                        return rr;
+        }
+        return NULL;
+}
+
+static bool deletes_signers_key(const struct dns_message *message, const struct update *update)
+{
+        const struct dns_rr *rr;
+        unsigned position = 0;
+        struct dns_key key;
+
+        while ((rr = next_updated_key(message, update, &position, &key)))
+                if (rr->class == DNS_CLASS_ANY || (rr->class == DNS_CLASS_NONE && is_signers(&key, update)))
+                        return true;
+        return false;
+}
+
+/* Key roll-over: the old key signs that it goes and that the new one comes. Two at the same time are not
+ * kept.
+ */
+static bool decode_new_key(const struct dns_message *message, const struct update_context *context,
+                           struct update *update, struct decision *decision)
+{
+        const struct dns_rr *rr;
+        unsigned position = 0;
+        struct dns_key key;
+
+        if (!deletes_signers_key(message, update))
+                return true;
+        while ((rr = next_updated_key(message, update, &position, &key))) {
+                if (rr->class != DNS_CLASS_IN || is_signers(&key, update))
+                        continue;
+                if (update->has_new_key)
+                        return malformed(decision, "more than one new KEY record; send exactly one");
+                if (key.protocol != 3)
+                        return malformed(decision, "the KEY record's protocol is not 3 (DNSSEC)");
+                if (key.algorithm >= 32 || !(context->policy->algorithms & (1U << key.algorithm)))
+                        return decide(decision, DNS_RCODE_REFUSED, DNS_EDE_NOT_SUPPORTED,
+                                      "key algorithm %u is not allowed for this zone; use ECDSAP256SHA256",
+                                      key.algorithm);
+                if (ttl_is_none(rr->ttl, decision))
+                        return false;
+                if (rr->ttl == 0 && update->edns.lease_form == 0)
+                        return malformed(decision,
+                                         "the KEY record's TTL, the key lease, must be more than 0");
+                update->has_new_key = true;
+                update->new_key = key;
+                update->new_key_ttl_sec = rr->ttl;
+        }
+        return true;
+}
+
 static bool decode_key(const struct dns_message *message, struct update *update, struct decision *decision)
 {
         unsigned first, n = dns_message_section(message, update->dialect->key_section, &first);
@@ -118,8 +191,9 @@ static bool decode_key(const struct dns_message *message, struct update *update,
                                       "the KEY record is not at the signer's name");
                 if (update->key.protocol != 3)
                         return malformed(decision, "the KEY record's protocol is not 3 (DNSSEC)");
-                if (update->key.algorithm != update->algorithm ||
-                    dns_key_tag(&update->key) != update->key_tag)
+                if (update->has_new_key && dns_key_same(&update->key, &update->new_key))
+                        continue;
+                if (!is_signers(&update->key, update))
                         return malformed(decision, "the KEY record is not the key of the signature "
                                                    "(algorithm or key tag differ)");
                 if (ttl_is_none(rr->ttl, decision))
@@ -159,7 +233,7 @@ static bool decode_signature(const struct dns_message *message, const struct upd
         update->edns.ede_text = NULL;
         update->edns.ede_text_length = 0;
 
-        if (!decode_key(message, update, decision))
+        if (!decode_new_key(message, context, update, decision) || !decode_key(message, update, decision))
                 return false;
         if (update->algorithm >= 32 || !(context->policy->algorithms & (1U << update->algorithm)))
                 return decide(decision, DNS_RCODE_REFUSED, DNS_EDE_NOT_SUPPORTED,
@@ -385,14 +459,15 @@ static bool decode_operation(const struct dns_message *message, const struct dns
         if (dns_key_from_rdata(dns_message_rdata(message, rr), rr->rdlength, &key) < 0)
                 return malformed(decision, "the KEY record is malformed");
         if (rr->class == DNS_CLASS_IN) {
-                if (!update->has_key || !dns_key_same(&key, &update->key))
+                if (!(update->has_key && dns_key_same(&key, &update->key)) &&
+                    !(update->has_new_key && dns_key_same(&key, &update->new_key)))
                         return decide(decision, DNS_RCODE_REFUSED, DNS_EDE_PROHIBITED,
                                       "only the signing key itself can be added");
                 ret->kind = OPERATION_KEY_ADD;
                 return true;
         }
         /* Deleting a key that is not the signer's deletes nothing, as any deletion of what is not there. */
-        if (key.algorithm != update->algorithm || dns_key_tag(&key) != update->key_tag) {
+        if (!is_signers(&key, update)) {
                 ret->kind = OPERATION_DELETE_RR;
                 return true;
         }

@@ -33,8 +33,8 @@ enum operation_kind {
         OPERATION_DELETE_RR,    /* class NONE */
         OPERATION_DELETE_RRSET, /* class ANY */
         OPERATION_DELETE_ALL,   /* class ANY, type ANY: everything but the KEY */
-        OPERATION_KEY_ADD,
-        OPERATION_KEY_DELETE, /* the owner gives the name up */
+        OPERATION_KEY_ADD,      /* of the signer's, or of the one that takes its place */
+        OPERATION_KEY_DELETE,   /* the owner gives the name up */
 };
 
 /* What an RR speaks of. An address at the signer's name is one; of anything else there are octets. */
@@ -78,7 +78,11 @@ struct update {
         bool has_key; /* the request carries its KEY */
         struct dns_key key;
         uint32_t key_ttl_sec; /* of the KEY RR */
-        uint8_t algorithm;    /* of the signature */
+        /* The signer's key is deleted and this one is added: it takes its place. */
+        bool has_new_key;
+        struct dns_key new_key;
+        uint32_t new_key_ttl_sec;
+        uint8_t algorithm; /* of the signature */
         uint16_t key_tag;
         uint32_t inception; /* seconds, RFC 1982 */
         uint32_t expiration;
