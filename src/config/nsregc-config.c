@@ -3,6 +3,7 @@
 
 #include <sys/stat.h>
 
+#include "config/extra-record.h"
 #include "config/files.h"
 #include "dns/name.h"
 #include "util/file.h"
@@ -39,6 +40,24 @@ static int parse_interfaces(const struct config_key *key, const char *text, void
 
 static const struct config_type type_interfaces = { "an interface", parse_interfaces, config_print_strings };
 
+static int parse_records(const struct config_key *key, const char *text, void *target,
+                         char why[static CONFIG_WHY_MAX])
+{
+        struct extra_record record;
+        const char *wrong;
+        int r = extra_record_parse_line(text, &record, &wrong);
+
+        if (r == -EINVAL)
+                return config_why_not(why, "%s", wrong);
+        if (r < 0)
+                return r;
+        extra_record_clear(&record);
+        return config_type_strings.parse(key, text, target, why);
+}
+
+static const struct config_type type_records = { "a record such as \"@ TXT text\"", parse_records,
+                                                 config_print_strings };
+
 /* By enum name_on_conflict. */
 static const char *const conflict_names[] = { "keep", "suffix", NULL };
 
@@ -69,6 +88,8 @@ static const struct config_key nsregc_keys[] = {
         { "dns-timeout", CONFIG_SCALAR, &config_type_time_span, "10s", NSREGC(dns_timeout_usec),
           .minimum = 100 * USEC_PER_MSEC, .maximum = 10 * USEC_PER_MINUTE },
         { "ipv6-temporary", CONFIG_SCALAR, &config_type_bool, "false", NSREGC(ipv6_temporary) },
+        { "records", CONFIG_LIST, &type_records, NULL, NSREGC(records) },
+        { "ssh-host-keys", CONFIG_SCALAR, &config_type_bool, "false", NSREGC(ssh_host_keys) },
         {},
 };
 
@@ -83,6 +104,7 @@ struct nsregc_config *nsregc_config_free(struct nsregc_config *config)
         string_list_clear(&config->interfaces);
         prefix_list_clear(&config->exclude_subnets);
         address_list_clear(&config->extra_addresses);
+        string_list_clear(&config->records);
         free(config->key_file);
         free(config->private_key_file);
         config_server_clear(&config->dns_server);

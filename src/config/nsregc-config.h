@@ -41,6 +41,8 @@ struct nsregc_config {
         bool dns_tcp;
         usec_t dns_timeout_usec;
         bool ipv6_temporary;
+        struct string_list records; /* beside addresses, as extra_record_parse_line() reads them */
+        bool ssh_host_keys;
         char *directory; /* of the configuration file; NULL: there was none */
         bool found;      /* there was a configuration file */
 };

@@ -68,3 +68,17 @@ int bus_ask_run(struct bus_ask *ask, bool release, char **why)
         sd_bus_error_free(&error);
         return r < 0 ? r : 0;
 }
+
+int bus_ask_record(struct bus_ask *ask, bool add, const char *below, const char *type, const char *data,
+                   char **why)
+{
+        sd_bus_error error = SD_BUS_ERROR_NULL;
+        int r;
+
+        r = sd_bus_call_method(ask->bus, BUS_NAME, BUS_PATH, MANAGER_INTERFACE,
+                               add ? "AddRecord" : "RemoveRecord", &error, NULL, "sss", below, type, data);
+        if (r < 0)
+                *why = strdup(error.message ?: strerror(-r));
+        sd_bus_error_free(&error);
+        return r < 0 ? r : 0;
+}

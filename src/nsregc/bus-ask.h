@@ -18,3 +18,6 @@ DEFINE_CLEANUP(struct bus_ask *, bus_ask_free)
 /* Registers, or releases, and waits for the answers. 0, or -errno with what went wrong in "*why" (owned by
  * the caller). */
 int bus_ask_run(struct bus_ask *ask, bool release, char **why);
+/* Registers a record, or takes it away; likewise. */
+int bus_ask_record(struct bus_ask *ask, bool add, const char *below, const char *type, const char *data,
+                   char **why);

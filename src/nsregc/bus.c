@@ -30,7 +30,7 @@ struct client_bus {
         char name[DNS_LABEL_MAX + 1];
         struct address_set addresses;
         enum registration_state state;
-        sd_bus_message *waiters[WAITERS_MAX]; /* calls of Settle */
+        sd_bus_message *waiters[WAITERS_MAX]; /* calls of Settle, AddRecord and RemoveRecord */
         size_t n_waiters;
 };
 
@@ -194,21 +194,27 @@ static int allowed(sd_bus_message *message, void *userdata, sd_bus_error *error)
         return sd_bus_reply_method_return(message, NULL);
 }
 
-static int on_method(sd_bus_message *message, void *userdata, sd_bus_error *error)
+static bool waits_for_records(sd_bus_message *message)
 {
-        return bus_authorize(message, ACTION, allowed, userdata);
+        return !streq(sd_bus_message_get_member(message), "Settle");
+}
+
+static bool is_answered(const struct client_bus *bus, sd_bus_message *message, bool *ret_good, char **ret_why)
+{
+        return waits_for_records(message) ? manager_records_settled(bus->manager, ret_good, ret_why)
+                                          : manager_settled(bus->manager, ret_good, ret_why);
 }
 
 static void waiters_answer(struct client_bus *bus)
 {
-        _cleanup_free_ char *why = NULL;
-        bool good;
+        for (size_t i = bus->n_waiters; i-- > 0;) {
+                sd_bus_message *message = bus->waiters[i];
+                _cleanup_free_ char *why = NULL;
+                bool good;
 
-        if (bus->n_waiters == 0 || !manager_settled(bus->manager, &good, &why))
-                return;
-        while (bus->n_waiters > 0) {
-                sd_bus_message *message = bus->waiters[--bus->n_waiters];
-
+                if (!is_answered(bus, message, &good, &why))
+                        continue;
+                bus->waiters[i] = bus->waiters[--bus->n_waiters];
                 /* Whoever is gone needs no answer. */
                 if (good)
                         (void) sd_bus_reply_method_return(message, NULL);
@@ -219,6 +225,54 @@ static void waiters_answer(struct client_bus *bus)
         }
 }
 
+static int wait_for_answer(struct client_bus *bus, sd_bus_message *message, sd_bus_error *error)
+{
+        if (bus->n_waiters == WAITERS_MAX)
+                return sd_bus_error_set(error, SD_BUS_ERROR_LIMITS_EXCEEDED, "Too many wait already");
+        bus->waiters[bus->n_waiters++] = sd_bus_message_ref(message);
+        waiters_answer(bus);
+        return 1;
+}
+
+static int allowed_record(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+        bool add = streq(sd_bus_message_get_member(message), "AddRecord");
+        const char *below, *type, *data, *why = "";
+        struct client_bus *bus = userdata;
+        struct extra_record record;
+        bool found = true;
+        int r;
+
+        r = sd_bus_message_read(message, "sss", &below, &type, &data);
+        if (r < 0)
+                return r;
+        r = extra_record_parse(below, type, data, &record, &why);
+        if (r == -EINVAL)
+                return sd_bus_error_setf(error, "org.nsreg.Error.InvalidRecord", "Not a record: %s", why);
+        if (r < 0)
+                return r;
+        if (add)
+                r = manager_add_record(bus->manager, &record);
+        else
+                found = manager_remove_record(bus->manager, &record, false);
+        extra_record_clear(&record);
+        if (r == -ENOBUFS)
+                return sd_bus_error_set(error, SD_BUS_ERROR_LIMITS_EXCEEDED, "There are too many records");
+        if (!found)
+                return sd_bus_error_set(error, "org.nsreg.Error.NoSuchRecord", "There is no such record");
+        return r < 0 ? r : wait_for_answer(bus, message, error);
+}
+
+static int on_record_method(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+        return bus_authorize(message, ACTION, allowed_record, userdata);
+}
+
+static int on_method(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+        return bus_authorize(message, ACTION, allowed, userdata);
+}
+
 static void waiters_drop(struct client_bus *bus)
 {
         while (bus->n_waiters > 0)
@@ -227,13 +281,7 @@ static void waiters_drop(struct client_bus *bus)
 
 static int on_settle(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
-        struct client_bus *bus = userdata;
-
-        if (bus->n_waiters == WAITERS_MAX)
-                return sd_bus_error_set(error, SD_BUS_ERROR_LIMITS_EXCEEDED, "Too many wait already");
-        bus->waiters[bus->n_waiters++] = sd_bus_message_ref(message);
-        waiters_answer(bus);
-        return 1;
+        return wait_for_answer(userdata, message, error);
 }
 
 #define METHOD(name) SD_BUS_METHOD(name, NULL, NULL, on_method, SD_BUS_VTABLE_UNPRIVILEGED)
@@ -250,6 +298,10 @@ static const sd_bus_vtable manager_vtable[] = {
         METHOD("Release"),
         METHOD("Rediscover"),
         METHOD("Reload"),
+        SD_BUS_METHOD_WITH_ARGS("AddRecord", SD_BUS_ARGS("s", name, "s", type, "s", data), SD_BUS_NO_RESULT,
+                                on_record_method, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("RemoveRecord", SD_BUS_ARGS("s", name, "s", type, "s", data),
+                                SD_BUS_NO_RESULT, on_record_method, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("Settle", NULL, NULL, on_settle, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_VTABLE_END,
 };

@@ -167,6 +167,13 @@ int launch_ask(const struct options *options, const struct nsregc_config *config
         r = same_as_service(config);
         if (r != 0)
                 return r == -ENOENT ? -EIO : r;
+        if (options->challenge) {
+                r = bus_ask_record(ask, options->challenge_add, "_acme-challenge", "TXT", options->challenge,
+                                   &why);
+                if (r < 0)
+                        log_error("%s", why ?: strerror(-r));
+                return r < 0 ? -EIO : 0;
+        }
         if (!options->once && !options->release) {
                 log_error("nsregc.service runs already; \"nsregctl client\" shows what it does");
                 return -EALREADY;

@@ -54,14 +54,34 @@ static int signals_block(void)
 }
 
 /* Takes the configuration. */
+/* Its letters were looked at: they are a text in DNS as they are. */
+static int say_challenge(const struct options *options, struct manager *manager)
+{
+        struct extra_record record;
+        const char *why;
+        int r;
+
+        r = extra_record_parse("_acme-challenge", "TXT", options->challenge, &record, &why);
+        if (r < 0) {
+                log_error("--acme-challenge: %s", r == -EINVAL ? why : strerror(-r));
+                return r;
+        }
+        if (options->challenge_add)
+                r = manager_add_record(manager, &record);
+        else
+                (void) manager_remove_record(manager, &record, true);
+        extra_record_clear(&record);
+        return r;
+}
+
 static int run(const struct options *options, struct nsregc_config *config, const struct identity *identity)
 {
         _cleanup_(sd_event_unrefp) sd_event *event = NULL;
         _cleanup_(client_bus_freep) struct client_bus *bus = NULL;
         _cleanup_(manager_freep) struct manager *manager = NULL; /* freed before what watches it */
-        enum manager_mode mode = options->release ? MANAGER_RELEASE
-                                 : options->once  ? MANAGER_ONCE
-                                                  : MANAGER_DAEMON;
+        enum manager_mode mode = options->release                      ? MANAGER_RELEASE
+                                 : options->once || options->challenge ? MANAGER_ONCE
+                                                                       : MANAGER_DAEMON;
         int r;
 
         r = signals_block();
@@ -75,6 +95,11 @@ static int run(const struct options *options, struct nsregc_config *config, cons
         r = manager_new(event, mode, config, identity, launch_load, (void *) options, &manager);
         if (r < 0)
                 return r;
+        if (options->challenge) {
+                r = say_challenge(options, manager);
+                if (r < 0)
+                        return r;
+        }
         /* A command that ends by itself is no service. */
         if (mode == MANAGER_DAEMON) {
                 r = client_bus_new(manager, &bus);

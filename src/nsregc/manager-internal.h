@@ -5,6 +5,7 @@
 
 #include "nsregc/address.h"
 #include "nsregc/discovery.h"
+#include "nsregc/host-keys.h"
 #include "nsregc/hostname.h"
 #include "nsregc/ledger.h"
 #include "nsregc/manager.h"
@@ -33,6 +34,9 @@ struct manager {
         struct discovery *discovery;
         struct ledger *ledger;
         struct ledger_keeper *ledger_keeper;
+        struct extra_record_list requested; /* beside addresses, by whoever asked for them */
+        struct extra_record_list left;      /* that an earlier process may have left, and that go */
+        struct host_keys_watch *host_keys;
         struct registration *registrations[REGISTRATIONS_MAX];
         size_t n_registrations;
 
@@ -62,6 +66,13 @@ void manager_reconcile(struct manager *manager);
 /* Those of the links that the zone was found on; what is no longer found keeps its own. */
 void manager_set_addresses(struct manager *manager, struct registration *registration,
                            const struct dns_name *zone);
+
+/* ------ manager-records.c ------ */
+
+/* Tells the registrations what is wanted beside addresses. */
+void manager_apply_records(struct manager *manager);
+/* As the configuration says. */
+void manager_watch_host_keys(struct manager *manager);
 
 /* ------ manager-outcome.c ------ */
 

@@ -84,11 +84,18 @@ bool manager_settled(const struct manager *manager, bool *ret_good, char **ret_w
 
 void manager_check_command(struct manager *manager)
 {
+        _cleanup_free_ char *why = NULL;
         bool good;
 
         if (manager->mode == MANAGER_DAEMON || !manager->started || !manager->addresses_known ||
             !once_result(manager, &good))
                 return;
+        if (good && manager->requested.n_items + manager->left.n_items > 0) {
+                if (!manager_records_settled(manager, &good, &why))
+                        return;
+                if (!good && why)
+                        log_error("%s", why);
+        }
         if (!good)
                 once_report(manager);
         (void) sd_event_exit(manager->event, good ? 0 : 1);

@@ -180,6 +180,7 @@ void manager_reconcile(struct manager *manager)
         /* Without a name what there is stays: it may come back under the same one. */
         if (manager->label[0] || manager->mode == MANAGER_RELEASE) {
                 wanted_add(manager);
+                manager_apply_records(manager);
                 if (!discovery_is_busy(manager->discovery))
                         unwanted_end(manager);
         }

@@ -374,6 +374,7 @@ static int manager_setup(struct manager *manager)
         r = address_monitor_new(manager->event, &manager->rules, on_addresses, manager, &manager->addresses);
         if (r < 0)
                 return r;
+        manager_watch_host_keys(manager);
         return bus_connection_new(manager->event, &bus_ops, manager, &manager->connection);
 }
 
@@ -393,6 +394,7 @@ static int config_apply(struct manager *manager)
                 registration_set_suffix(manager->registrations[i],
                                         manager->config->name_on_conflict == NAME_ON_CONFLICT_SUFFIX);
         }
+        manager_watch_host_keys(manager);
         r = resolver_configure(manager->resolver, &resolver);
         if (r < 0)
                 return r;
@@ -472,6 +474,9 @@ struct manager *manager_free(struct manager *manager)
         manager->connection = bus_connection_free(manager->connection);
         link_monitor_free(manager->links);
         resolver_free(manager->resolver);
+        host_keys_watch_free(manager->host_keys);
+        extra_record_list_clear(&manager->requested);
+        extra_record_list_clear(&manager->left);
         ledger_keeper_free(manager->ledger_keeper);
         ledger_free(manager->ledger);
         nsregc_config_free(manager->config);

@@ -8,6 +8,7 @@
 #include <systemd/sd-event.h>
 
 #include "bus/bus-connection.h"
+#include "config/extra-record.h"
 #include "config/nsregc-config.h"
 #include "dns/key.h"
 #include "nsregc/identity.h"
@@ -54,6 +55,14 @@ void manager_release(struct manager *manager);
 /* Whether everything that was asked for has its answer, and whether that is a good one; else "*ret_why" is
  * the first reason, or NULL, owned by the caller. */
 bool manager_settled(const struct manager *manager, bool *ret_good, char **ret_why);
+
+/* What is to be registered beside addresses, until it is taken away or the process ends. 0, -ENOMEM;
+ * -ENOBUFS: there are too many. */
+int manager_add_record(struct manager *manager, const struct extra_record *record);
+/* Also what an earlier process left ("left"). False: it was not there. */
+bool manager_remove_record(struct manager *manager, const struct extra_record *record, bool left);
+/* As manager_settled(), of these: good where a zone has them. */
+bool manager_records_settled(const struct manager *manager, bool *ret_good, char **ret_why);
 
 const char *manager_label(const struct manager *manager);     /* NULL: none */
 const char *manager_label_why(const struct manager *manager); /* why there is none */

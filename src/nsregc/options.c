@@ -25,6 +25,9 @@ static const char help[] =
         "      --once                 Register, wait for the answer, end: 0 when all is\n"
         "                             registered, 1 when not\n"
         "      --release              Take the records away, give up the name, end\n"
+        "      --acme-challenge=add|remove VALUE\n"
+        "                             Register this value at _acme-challenge below the name, or\n"
+        "                             take it away, wait for the answer, end\n"
         "      --generate-key         Make a new key where there is none, end; with --print it is\n"
         "                             written to standard output only\n"
         "      --print                Show the configuration as it is understood, end\n"
@@ -35,6 +38,7 @@ static const char help[] =
 enum {
         OPTION_ONCE = 0x100,
         OPTION_RELEASE,
+        OPTION_ACME_CHALLENGE,
         OPTION_GENERATE_KEY,
         OPTION_PRINT,
         OPTION_DEBUG,
@@ -54,6 +58,7 @@ static const struct option long_options[] = {
         { "keep", no_argument, NULL, 'k' },
         { "once", no_argument, NULL, OPTION_ONCE },
         { "release", no_argument, NULL, OPTION_RELEASE },
+        { "acme-challenge", required_argument, NULL, OPTION_ACME_CHALLENGE },
         { "generate-key", no_argument, NULL, OPTION_GENERATE_KEY },
         { "print", no_argument, NULL, OPTION_PRINT },
         { "debug", no_argument, NULL, OPTION_DEBUG },
@@ -61,6 +66,29 @@ static const struct option long_options[] = {
         { "version", no_argument, NULL, OPTION_VERSION },
         {},
 };
+
+static bool is_challenge(const char *value)
+{
+        static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+        return value[0] && strlen(value) < 256 && value[strspn(value, letters)] == '\0';
+}
+
+/* The value is the next word, whatever it begins with: it is base64 of the kind that may begin with a hyphen
+ * (RFC 8555 section 8.4). */
+static int challenge_take(struct options *options, int argc, char *argv[])
+{
+        if ((!streq(optarg, "add") && !streq(optarg, "remove")) || options->challenge || optind >= argc ||
+            !is_challenge(argv[optind])) {
+                fputs("nsregc: --acme-challenge add VALUE, or remove VALUE, is wanted, of the authority's "
+                      "letters.\n",
+                      stderr);
+                return -EINVAL;
+        }
+        options->challenge_add = streq(optarg, "add");
+        options->challenge = argv[optind++];
+        return 0;
+}
 
 static int option_take(struct options *options, int c)
 {
@@ -118,7 +146,7 @@ int options_parse(int argc, char *argv[], struct options *ret)
         /* getopt's complaints begin with it. */
         argv[0] = (char[]){ "nsregc" };
         while ((c = getopt_long(argc, argv, "c:n:i:a:s:tkh", long_options, NULL)) >= 0) {
-                r = option_take(ret, c);
+                r = c == OPTION_ACME_CHALLENGE ? challenge_take(ret, argc, argv) : option_take(ret, c);
                 if (r != 0)
                         return r;
         }
@@ -128,9 +156,9 @@ int options_parse(int argc, char *argv[], struct options *ret)
                         return r;
         }
         /* --generate-key --print: a key on standard output, kept nowhere. */
-        if (ret->once + ret->release + (ret->generate_key || ret->print) > 1) {
-                fputs("nsregc: only one of --once, --release and --generate-key or --print can be done at a "
-                      "time.\n",
+        if (ret->once + ret->release + (ret->challenge != NULL) + (ret->generate_key || ret->print) > 1) {
+                fputs("nsregc: only one of --once, --release, --acme-challenge and --generate-key or --print "
+                      "can be done at a time.\n",
                       stderr);
                 return -EINVAL;
         }

@@ -12,6 +12,8 @@ struct options {
         const char *name;
         const char *server;
         struct string_list interfaces, addresses, zones;
+        const char *challenge; /* the value that an ACME authority looks for; NULL: none */
+        bool challenge_add;    /* else it goes */
         bool tcp, keep, debug, print, once, release, generate_key;
 };
 

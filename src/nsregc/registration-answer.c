@@ -137,8 +137,12 @@ static void set_granted(struct registration *registration, const struct update_a
                 return;
         }
         registration_come_to_rest(registration);
-        registration_timer_start(registration, next_refresh(registration, answer));
-        registration_trial_look(registration);
+        registration->refresh_usec = next_refresh(registration, answer);
+        registration->extra_said = false;
+        if (!registration_has_records_to_say(registration) || registration_say_records(registration) < 0) {
+                registration_timer_start(registration, registration->refresh_usec);
+                registration_trial_look(registration);
+        }
         registration_tell(registration);
 }
 
@@ -148,6 +152,7 @@ static void taken_away(struct registration *registration)
                 address_set_clear(&registration->held);
         address_set_subtract(&registration->held, &registration->gone);
         registration->failures = registration->refusals = 0;
+        extra_record_list_clear(&registration->extra_held);
         registration_note(registration);
         if (registration->sent_kind != UPDATE_RELEASE && registration->held.n_items > 0) {
                 registration_run(registration);
@@ -179,6 +184,7 @@ static bool try_another_name(struct registration *registration, const struct upd
         if (dns_name_equal(&before, &options->name))
                 return false;
         address_set_clear(&registration->held);
+        registration_records_forget(registration);
         registration->replaced = false;
         (void) ledger_remove(options->ledger, &options->zone, &before, registration->place);
         if (again)
@@ -303,6 +309,9 @@ void registration_on_answer(void *userdata, int error, const uint8_t *reply, siz
         }
         if (answer.verdict != VERDICT_LATER && answer.verdict != VERDICT_FORM)
                 registrar_worked(registration->registrar);
-        answer_judge(registration, &answer);
+        if (registration->sent_kind == UPDATE_RECORDS)
+                registration_records_answered(registration, &answer);
+        else
+                answer_judge(registration, &answer);
         update_answer_clear(&answer);
 }

@@ -43,6 +43,16 @@ struct registration {
         uint32_t pass_lease_sec;      /* the shortest that was granted in this pass, 0: none yet */
         struct address_set pass_from; /* what was held when it began */
 
+        struct extra_record_list extra;                  /* that are wanted beside addresses */
+        struct extra_record_list extra_held;             /* that the registrar has, or may have */
+        struct extra_record_list extra_sent, extra_gone; /* in the update under way */
+        struct extra_record_list extra_left;             /* what was told to be there perhaps, and to go */
+        bool extra_said;                                 /* since the addresses were said last */
+        bool extra_refused; /* as they are now: not said again until something changes */
+        bool extra_settled; /* it has answered to what is wanted now */
+        char extra_reason[REPORT_REASON_MAX], extra_told[REPORT_REASON_MAX];
+        usec_t refresh_usec; /* delay, of the addresses that stand */
+
         enum server_kind kind;
         bool replaced;               /* this process has told the registrar the whole set */
         bool no_rrset;               /* it does not take the deletion of RRsets after all */
@@ -121,6 +131,19 @@ void registration_trial_look(struct registration *registration);
 void registration_trial_renew(struct registration *registration);
 /* The answer is not waited for any more. */
 void registration_trial_end(struct registration *registration);
+
+/* ------ registration-records.c ------ */
+
+/* Behind the addresses: is there anything to say of the records beside them. */
+bool registration_has_records_to_say(struct registration *registration);
+/* Says it over the connection that is there. 0 or -errno. */
+int registration_say_records(struct registration *registration);
+/* The answer to that. */
+void registration_records_answered(struct registration *registration, const struct update_answer *answer);
+/* Another registrar, or another network: whatever was refused may be taken. */
+void registration_records_anew(struct registration *registration);
+/* Another name, or another place: what was registered there ends with its lease. */
+void registration_records_forget(struct registration *registration);
 
 /* ------ registration-attempt.c: what is told, what is noted, and the ends of an attempt ------ */
 

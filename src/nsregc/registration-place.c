@@ -31,6 +31,7 @@ static void leave(struct registration *registration)
         }
         registration_pass_drop(registration);
         address_set_clear(&registration->held);
+        registration_records_forget(registration);
         registration->lease_end_usec = 0;
         options->name = registration->choice.plain;
         registration->choice = (struct name_choice){ options->name, registration->choice.suffix,

@@ -8,7 +8,7 @@
 
 enum registration_action registration_next_action(const struct registration *registration)
 {
-        bool traces = registration->held.n_items > 0;
+        bool traces = registration->held.n_items > 0 || registration->extra_held.n_items > 0;
 
         switch (registration->goal) {
         case GOAL_REGISTER:
@@ -171,5 +171,6 @@ int registration_send(struct registration *registration, enum registration_actio
         if (r < 0)
                 return r;
         update.kind = registration->sent_kind;
+        update.extra_removals = update.kind == UPDATE_WITHDRAW ? &registration->extra_held : NULL;
         return registration_request(registration, &update, registration_on_answer);
 }

@@ -76,6 +76,7 @@ static void granted(struct registration *registration, const struct update_answe
         registration->kind = answer->knows_lease ? SERVER_MODERN : SERVER_ORIGINAL;
         registration->replaced = registration->twins > 0;
         registration->trial.times = 0;
+        registration_records_forget(registration);
         registration_note(registration);
         registration_log_done(registration, NSREGC_EVENT_REGISTERED, "Free by now, and registered",
                               &registration->held);
@@ -116,7 +117,8 @@ static void on_answer(void *userdata, int error, const uint8_t *reply, size_t si
         update_answer_clear(&answer);
         registration_tell(registration);
         /* What was put off meanwhile. */
-        if (registration->goal != GOAL_REGISTER || registration_has_more_to_say(registration))
+        if (registration->goal != GOAL_REGISTER || registration_has_more_to_say(registration) ||
+            registration_has_records_to_say(registration))
                 registration_run(registration);
 }
 

@@ -42,6 +42,7 @@ void registration_forget_server(struct registration *registration)
         registration->limit = 0;
         address_set_clear(&registration->filtered);
         registration->room_rrs = UPDATE_ROOM_RRS;
+        registration_records_anew(registration);
 }
 
 static void on_reached(void *userdata, bool another)
@@ -197,6 +198,7 @@ void registration_kick(struct registration *registration, bool woken)
                 return;
         registration->failures = registration->refusals = 0;
         registration_trial_renew(registration);
+        registration_records_anew(registration);
         /* A request may be lost with the network that it was sent by, or only take its time. And somebody is
          * found at last, however often the network changes meanwhile. */
         if (registration->request)
@@ -246,7 +248,8 @@ static int on_hurry(sd_event_source *source, uint64_t usec, void *userdata);
 /* Bounds what is under way: but for the last word itself, which has a time of its own. */
 static void hurry_start(struct registration *registration)
 {
-        bool last_word = registration->request && registration->sent_kind != UPDATE_SET;
+        bool last_word = registration->request && registration->sent_kind != UPDATE_SET &&
+                         registration->sent_kind != UPDATE_RECORDS;
 
         if (registration->state == REGISTRATION_RELEASED || last_word || registration->hurry)
                 return;
@@ -326,6 +329,11 @@ struct registration *registration_free(struct registration *registration)
         address_set_clear(&registration->target);
         address_set_clear(&registration->filtered);
         address_set_clear(&registration->pass_from);
+        extra_record_list_clear(&registration->extra);
+        extra_record_list_clear(&registration->extra_held);
+        extra_record_list_clear(&registration->extra_sent);
+        extra_record_list_clear(&registration->extra_gone);
+        extra_record_list_clear(&registration->extra_left);
         update_pass_clear(&registration->pass);
         free(registration);
         return NULL;
@@ -340,6 +348,9 @@ void registration_get_info(const struct registration *registration, struct regis
                 .state = registration->state,
                 .goal = registration->goal,
                 .registered = &registration->held,
+                .records = &registration->extra_held,
+                .records_reason = registration->extra_reason,
+                .records_settled = registration->extra_settled,
                 .next_usec = registration->next_usec,
                 .attempts = registration->attempts,
                 .settled = registration->attempts > 0 && !registration->request &&

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <systemd/sd-event.h>
 
+#include "config/extra-record.h"
 #include "dns/key.h"
 #include "nsregc/address-table.h"
 #include "nsregc/ledger.h"
@@ -59,10 +60,13 @@ struct registration_info {
         enum registration_goal goal;
         char server[320];  /* "192.0.2.1@8053"; empty: none yet */
         char reason[1024]; /* why it is not as it should be, for people; escaped; may be empty */
-        const struct address_set *registered; /* acknowledged by the registrar, or perhaps there */
-        usec_t next_usec;  /* BOOTTIME of the next attempt or refresh; USEC_INFINITY: none */
-        unsigned attempts; /* that came to an end, be it good or bad */
-        bool settled;      /* the last one said how things stand, and nothing is under way */
+        const struct address_set *registered;    /* acknowledged by the registrar, or perhaps there */
+        const struct extra_record_list *records; /* likewise, beside addresses */
+        const char *records_reason; /* why these are not as they should be; escaped; may be empty */
+        bool records_settled;       /* the registrar has said how it is with these */
+        usec_t next_usec;           /* BOOTTIME of the next attempt or refresh; USEC_INFINITY: none */
+        unsigned attempts;          /* that came to an end, be it good or bad */
+        bool settled;               /* the last one said how things stand, and nothing is under way */
 };
 
 int registration_new(const struct registration_options *options, struct registration **ret);
@@ -73,6 +77,10 @@ DEFINE_CLEANUP(struct registration *, registration_free)
  * of "spare" which the kernel sends from to the registrar. 0 or -ENOMEM. */
 int registration_set_addresses(struct registration *registration, const struct address_set *addresses,
                                const struct address_set *spare);
+/* What is to be registered beside addresses: in updates of their own, behind these. Where the registrar takes
+ * them not, the addresses are as they were. "left": perhaps there, and to go. 0 or -ENOMEM. */
+int registration_set_records(struct registration *registration, const struct extra_record_list *records,
+                             const struct extra_record_list *left);
 /* Something changed that may make a difference: looks for the registrar again and tries at once. An answer
  * under way is waited for a little longer; not when the machine slept ("woken"): its connection is dead. */
 void registration_kick(struct registration *registration, bool woken);

@@ -20,11 +20,31 @@ static uint32_t address_ttl_sec(const struct update *update, const struct usable
         return MAX((uint32_t) (left / USEC_PER_SEC), 1u);
 }
 
+/* What does not fit under its name cannot be registered: it was looked at when it was configured. */
+static void write_extra(struct dns_builder *builder, const struct update *update,
+                        const struct extra_record_list *list, uint16_t class, uint32_t ttl)
+{
+        for (size_t i = 0; list && i < list->n_items; i++) {
+                const struct extra_record *record = &list->items[i];
+                struct dns_name owner;
+
+                if (dns_name_concat(&record->below, update->name, &owner) >= 0)
+                        dns_builder_rr(builder, DNS_SECTION_AUTHORITY, &owner, record->type, class, ttl,
+                                       record->rdata, record->length);
+        }
+}
+
 static void write_update_section(struct dns_builder *builder, const struct update *update,
                                  uint32_t *ret_lease)
 {
         uint32_t lease = update->addr_ttl_sec;
 
+        write_extra(builder, update, update->extra_removals, DNS_CLASS_NONE, 0);
+        if (update->kind == UPDATE_RECORDS) {
+                write_extra(builder, update, update->extra, DNS_CLASS_IN, update->addr_ttl_sec);
+                *ret_lease = lease;
+                return;
+        }
         if (update->by_rrset) {
                 dns_builder_rr(builder, DNS_SECTION_AUTHORITY, update->name, DNS_TYPE_A, DNS_CLASS_ANY, 0,
                                NULL, 0);

@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "config/extra-record.h"
 #include "dns/key.h"
 #include "dns/name.h"
 #include "nsregc/address-table.h"
@@ -21,6 +22,7 @@ enum update_kind {
         UPDATE_SET,      /* these addresses stand; "removals" go */
         UPDATE_WITHDRAW, /* "removals" go, the name stays ours */
         UPDATE_RELEASE,  /* the name is given up too */
+        UPDATE_RECORDS,  /* the records beside addresses alone: "extra" stand, "extra_removals" go */
 };
 
 struct update {
@@ -33,6 +35,8 @@ struct update {
         uint32_t addr_ttl_sec; /* TTLs are what is left of an address's life, at most this */
         const struct address_set *addresses;
         const struct address_set *removals; /* single RRs, class NONE: every server knows that */
+        /* NULL: none. A withdrawal takes the latter along. */
+        const struct extra_record_list *extra, *extra_removals;
         bool by_rrset; /* the server knows RRset deletion: everything at the name goes first */
         usec_t now_boottime_usec;
         uint64_t now_sec; /* since 1970 */

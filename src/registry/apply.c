@@ -537,7 +537,7 @@ static bool check_limits(const struct zone_policy *policy, const struct name_sta
                                       policy->max_records_per_name);
                 if (rdata_at(state, &name) > policy->max_rdata_per_name)
                         return decide(decision, DNS_RCODE_REFUSED, DNS_EDE_PROHIBITED,
-                                      "too much data: a name may have %u octets (max-rdata-per-name)",
+                                      "too much data: %u octets are taken at one name (max-rdata-per-name)",
                                       policy->max_rdata_per_name);
         }
         return true;
