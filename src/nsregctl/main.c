@@ -21,7 +21,7 @@ struct verb {
 
 static const struct verb verbs[] = {
         { "status", 0, 0, false, verb_status, "", "Both daemons at a glance (default)" },
-        { "list", 0, 1, true, verb_list, " [ZONE|GLOB]", "List registered names" },
+        { "list", 0, 1, true, verb_list, " [ZONE|GLOB]", "List registered names, or records (--type)" },
         { "show", 1, 1, false, verb_show, " NAME", "Show all about one name" },
         { "zones", 0, 0, false, verb_zones, "", "List zones" },
         { "upstreams", 0, 0, false, verb_upstreams, "", "List the DNS servers that names are carried into" },
@@ -61,6 +61,7 @@ static void help(void)
                "  -l --full              Leave out nothing, however wide a table gets\n"
                "     --no-pager          Do not pipe long output into a pager\n"
                "     --no-legend         No headings, no remarks\n"
+               "     --type=TYPE|any     list: records of this type\n"
                "     --block             revoke: refuse the key for this name from now on\n"
                "     --prometheus        statistics: in Prometheus' text format\n"
                "  -h --help              Show this help\n"
@@ -81,6 +82,7 @@ static int parse_arguments(int argc, char *argv[], struct options *options)
                 OPTION_JSON = 256,
                 OPTION_NO_PAGER,
                 OPTION_NO_LEGEND,
+                OPTION_TYPE,
                 OPTION_BLOCK,
                 OPTION_PROMETHEUS,
                 OPTION_VERSION
@@ -90,6 +92,7 @@ static int parse_arguments(int argc, char *argv[], struct options *options)
                 { "full", no_argument, NULL, 'l' },
                 { "no-pager", no_argument, NULL, OPTION_NO_PAGER },
                 { "no-legend", no_argument, NULL, OPTION_NO_LEGEND },
+                { "type", required_argument, NULL, OPTION_TYPE },
                 { "block", no_argument, NULL, OPTION_BLOCK },
                 { "prometheus", no_argument, NULL, OPTION_PROMETHEUS },
                 { "help", no_argument, NULL, 'h' },
@@ -120,6 +123,9 @@ static int parse_arguments(int argc, char *argv[], struct options *options)
                         break;
                 case OPTION_NO_LEGEND:
                         options->context.legend = false;
+                        break;
+                case OPTION_TYPE:
+                        options->context.type = optarg;
                         break;
                 case OPTION_BLOCK:
                         options->context.block = true;
@@ -233,6 +239,10 @@ int main(int argc, char *argv[])
                 return 2;
         if (options.context.block && !streq(verb->name, "revoke")) {
                 fprintf(stderr, "nsregctl: --block goes with revoke only.\n");
+                return 2;
+        }
+        if (options.context.type && !streq(verb->name, "list")) {
+                fprintf(stderr, "nsregctl: --type goes with list only.\n");
                 return 2;
         }
         r = sd_bus_open_system(&options.context.bus);

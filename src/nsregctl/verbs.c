@@ -163,6 +163,8 @@ int verb_list(struct context *context, int argc, char *argv[])
                 zone = argv[1];
         else if (argc > 1)
                 glob = argv[1];
+        if (context->type)
+                return list_records(context, zone, glob);
         table = table_new("registrations", list_columns, ELEMENTSOF(list_columns), context->output,
                           context->legend);
         if (!table)

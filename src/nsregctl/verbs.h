@@ -22,6 +22,7 @@ struct context {
         enum output output;
         bool legend;
         bool block;
+        const char *type; /* list: records of this type; NULL: names */
         bool prometheus;
         struct json *whole; /* tables become a part of this; may be NULL */
 };
@@ -38,6 +39,8 @@ int verb_monitor(struct context *context, int argc, char *argv[]);
 int verb_statistics(struct context *context, int argc, char *argv[]);
 int verb_client(struct context *context, int argc, char *argv[]);
 
+/* Records of context->type, of a zone or of names like this; both may be empty. */
+int list_records(struct context *context, const char *zone, const char *glob);
 /* Both say so and return negative. */
 int say_no_memory(void);
 int say_unreadable(int r);

@@ -34,6 +34,8 @@ struct page {
         sd_bus_message *message, *reply;
         sd_bus_slot *asking, *leaving; /* whose is it; is the caller still there */
         bool reserved;                 /* the names that are reserved, not those that are claimed */
+        bool records;                  /* not registrations, but their records ... */
+        uint16_t type;                 /* ... of this type; 0: of any */
         char glob[GLOB_MAX + 1];
         struct dns_name only; /* length 0: all zones */
         struct dns_name zone; /* where it goes on, behind "label"; a reload may take it away meanwhile */
@@ -142,6 +144,25 @@ static int append_registration(sd_bus_message *reply, const struct context *cont
         return r < 0 ? r : sd_bus_message_close_container(reply);
 }
 
+static int append_records(struct page *page, const struct context *context, const struct name_entry *entry)
+{
+        struct dns_name host = name_entry_name(entry);
+        unsigned n = 0;
+        int r = 0;
+
+        for (unsigned i = 0; i < entry->state->n_records && r >= 0; i++) {
+                const struct record *record = &entry->state->records[i];
+
+                if (page->type != 0 && record->type != page->type)
+                        continue;
+                r = bus_append_record(page->reply, context, &host, record, true);
+                page->bytes += 600U + record->length;
+                n++;
+        }
+        page->n += n > 0;
+        return r;
+}
+
 static int look_at(struct page *page, const struct context *context, const struct name_entry *entry)
 {
         const struct name_state *state = entry->state;
@@ -158,6 +179,8 @@ static int look_at(struct page *page, const struct context *context, const struc
         }
         if (!state->claimed || (page->glob[0] && fnmatch(page->glob, entry->label, FNM_CASEFOLD) != 0))
                 return 0;
+        if (page->records)
+                return append_records(page, context, entry);
         page->bytes += 600 + 48U * state->n_records;
         page->n++;
         return append_registration(page->reply, context, entry);
@@ -386,6 +409,26 @@ static struct page *page_new(sd_bus_message *message, uint32_t limit)
         return page;
 }
 
+/* Where it begins, and what of. */
+static int page_seek(struct page *page, const struct bus_lists *lists, const char *zone, const char *glob,
+                     const char *after, sd_bus_error *error)
+{
+        int r;
+
+        if (strlen(glob) > GLOB_MAX)
+                return sd_bus_error_set(error, "org.nsreg.Error.InvalidName", "The glob is too long");
+        strcpy(page->glob, glob);
+        if (zone[0]) {
+                r = bus_parse_name(zone, &page->only, error);
+                if (r < 0)
+                        return r;
+                if (!registry_find_zone(lists->context->registry, &page->only))
+                        return sd_bus_error_setf(error, "org.nsreg.Error.NoSuchZone",
+                                                 "Zone %s is not served here", zone);
+        }
+        return find_position(page, lists->context, after, error);
+}
+
 int bus_list_registrations(struct bus_lists *lists, sd_bus_message *message, sd_bus_error *error)
 {
         _cleanup_(page_freep) struct page *page = NULL;
@@ -399,19 +442,28 @@ int bus_list_registrations(struct bus_lists *lists, sd_bus_message *message, sd_
         page = page_new(message, limit);
         if (!page)
                 return -ENOMEM;
-        if (strlen(glob) > GLOB_MAX)
-                return sd_bus_error_set(error, "org.nsreg.Error.InvalidName", "The glob is too long");
-        strcpy(page->glob, glob);
-        if (zone[0]) {
-                r = bus_parse_name(zone, &page->only, error);
-                if (r < 0)
-                        return r;
-                if (!registry_find_zone(lists->context->registry, &page->only))
-                        return sd_bus_error_setf(error, "org.nsreg.Error.NoSuchZone",
-                                                 "Zone %s is not served here", zone);
-        }
-        r = find_position(page, lists->context, after, error);
+        r = page_seek(page, lists, zone, glob, after, error);
         return r < 0 ? r : page_begin(lists, TAKE_PTR(page), "(sssqttsa(iayt)b)");
+}
+
+int bus_list_records(struct bus_lists *lists, sd_bus_message *message, sd_bus_error *error)
+{
+        _cleanup_(page_freep) struct page *page = NULL;
+        const char *zone, *glob, *after;
+        uint32_t limit;
+        uint16_t type;
+        int r;
+
+        r = sd_bus_message_read(message, "sssqu", &zone, &glob, &after, &type, &limit);
+        if (r < 0)
+                return r;
+        page = page_new(message, limit);
+        if (!page)
+                return -ENOMEM;
+        page->records = true;
+        page->type = type;
+        r = page_seek(page, lists, zone, glob, after, error);
+        return r < 0 ? r : page_begin(lists, TAKE_PTR(page), "(ssqayt)");
 }
 
 int bus_list_reserved(struct bus_lists *lists, sd_bus_message *message, sd_bus_error *error)

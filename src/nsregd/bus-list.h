@@ -20,4 +20,5 @@ void bus_lists_clear(struct bus_lists *lists);
 
 /* Method handlers: 1, or negative with the error filled in. */
 int bus_list_registrations(struct bus_lists *lists, sd_bus_message *message, sd_bus_error *error);
+int bus_list_records(struct bus_lists *lists, sd_bus_message *message, sd_bus_error *error);
 int bus_list_reserved(struct bus_lists *lists, sd_bus_message *message, sd_bus_error *error);

@@ -76,17 +76,19 @@ int bus_append_addresses(sd_bus_message *message, const struct context *context,
         return r < 0 ? r : sd_bus_message_close_container(message);
 }
 
-static int append_record(sd_bus_message *message, const struct context *context, const struct dns_name *host,
-                         const struct record *record)
+int bus_append_record(sd_bus_message *message, const struct context *context, const struct dns_name *host,
+                      const struct record *record, bool named)
 {
         struct record_value value = record_value(record);
-        char text[DNS_NAME_FORMAT_MAX];
+        char text[DNS_NAME_FORMAT_MAX], host_text[DNS_NAME_FORMAT_MAX];
         struct dns_name owner;
         int r;
 
         r = record_owner(host, &value, &owner);
         if (r >= 0)
-                r = sd_bus_message_open_container(message, 'r', "sqayt");
+                r = sd_bus_message_open_container(message, 'r', named ? "ssqayt" : "sqayt");
+        if (r >= 0 && named)
+                r = sd_bus_message_append(message, "s", bus_name_text(host, host_text));
         if (r >= 0)
                 r = sd_bus_message_append(message, "sq", bus_name_text(&owner, text), value.type);
         if (r >= 0)
@@ -104,7 +106,7 @@ static int append_records(sd_bus_message *message, const struct context *context
 
         for (unsigned i = 0; i < entry->state->n_records && r >= 0; i++)
                 if (!record_is_address(&entry->state->records[i]))
-                        r = append_record(message, context, &host, &entry->state->records[i]);
+                        r = bus_append_record(message, context, &host, &entry->state->records[i], false);
         return r < 0 ? r : sd_bus_message_close_container(message);
 }
 

@@ -38,6 +38,9 @@ int bus_name_path(const struct dns_name *name, char **ret);
 /* "a(iayt)" of a name. */
 int bus_append_addresses(sd_bus_message *message, const struct context *context,
                          const struct name_state *state);
+/* Name, type, data, end of the lease; "named": the registration's name before these. */
+int bus_append_record(sd_bus_message *message, const struct context *context, const struct dns_name *host,
+                      const struct record *record, bool named);
 /* A lease's end as real time. */
 uint64_t bus_real_usec(const struct context *context, usec_t lease_usec);
 /* Is a name as it should be at all upstreams of its zone. */

@@ -33,6 +33,13 @@ static int on_list_registrations(sd_bus_message *message, void *userdata, sd_bus
         return bus_list_registrations(context->bus->lists, message, error);
 }
 
+static int on_list_records(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+        const struct context *context = userdata;
+
+        return bus_list_records(context->bus->lists, message, error);
+}
+
 static int on_list_reserved(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
         struct context *context = userdata;
@@ -272,6 +279,9 @@ static const sd_bus_vtable manager_vtable[] = {
                                 SD_BUS_ARGS("s", zone, "s", glob, "s", after, "u", limit),
                                 SD_BUS_RESULT("a(sssqttsa(iayt)b)", registrations), on_list_registrations,
                                 SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS(
+                "ListRecords", SD_BUS_ARGS("s", zone, "s", glob, "s", after, "q", type, "u", limit),
+                SD_BUS_RESULT("a(ssqayt)", records), on_list_records, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("ListReserved", SD_BUS_ARGS("s", after, "u", limit),
                                 SD_BUS_RESULT("a(ss)", reserved), on_list_reserved,
                                 SD_BUS_VTABLE_UNPRIVILEGED),

@@ -365,6 +365,28 @@ def test_bus_and_nsregctl(lab):
     shown = bus.run(program("nsregctl"), "show", f"lamp.{ZONE}")
     assert shown.returncode == 0 and "\\027[31m\\200" in shown.stdout and SSHFP in shown.stdout, shown.stdout
     assert "\033" not in shown.stdout.replace("\033[0m", "")
+    listed = bus.run(program("nsregctl"), "list", "--type=txt", ZONE)
+    assert listed.returncode == 0 and "\\027[31m\\200" in listed.stdout and "SSHFP" not in listed.stdout, listed
+    for words, types in ((["--type=any"], {"A", "SSHFP", "TXT"}), (["--type=SSHFP", "l*p"], {"SSHFP"}), (["--type=a"], {"A"}),
+                         (["--type=TLSA"], set()), (["--type=any", "x*"], set())):
+        listed = json.loads(bus.run(program("nsregctl"), "--json=short", "list", *words).stdout)["records"]
+        assert {record["type"] for record in listed} == types, (words, listed)
+        assert all(record["registration"] == f"lamp.{ZONE}" for record in listed)
+    assert bus.run(program("nsregctl"), "list", "--type=nonsense").returncode == 2
+    assert bus.run(program("nsregctl"), "zones", "--type=TXT").returncode == 2
+    # Page by page, each a name.
+    for i in range(3):
+        assert client.claim(f"more{i}", "10.0.0.2", ttl=600).rcode == "NOERROR"
+    after, seen = "", []
+    while True:
+        page = bus.call("org.nsreg.Registry1", "/org/nsreg/Registry1", "org.nsreg.Registry1.Manager", "ListRecords", "sssqu", ZONE,
+                        "", after, 1, 1)[0]
+        if not page:
+            break
+        seen += [record[0] for record in page]
+        after = page[-1][0]
+    assert seen == [f"{label}.{ZONE}" for label in ("lamp", "more0", "more1", "more2")]
+
     told = json.loads(bus.run(program("nsregctl"), "--json=short", "show", f"lamp.{ZONE}").stdout)
     assert {(record["type"], record["rdata"]) for record in told["records"]} == {
         ("SSHFP", SSHFP), ("TXT", '"\\027[31m\\200"')}
@@ -383,7 +405,7 @@ def test_disorder(lab, seed):
                         limits={"updates-per-second-per-source": 10000}).start()
     clients = {f"h{i}": nsregd.client(ZONE) for i in range(4)}
     for label, client in clients.items():
-        assert client.claim(label, "10.0.0.1", ttl=600).rcode == "NOERROR"
+        eventually(lambda client=client, label=label: client.claim(label, "10.0.0.1", ttl=600).rcode == "NOERROR", 60)
 
     def choices(label):
         host = f"{label}.{ZONE}."
