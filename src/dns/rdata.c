@@ -5,6 +5,7 @@
 #include <ldns/ldns.h>
 #include <stdio.h>
 
+#include "dns/base64.h"
 #include "util/macro.h"
 
 /* What a type's data is made of, field by field. */
@@ -19,6 +20,7 @@ enum field {
         FIELD_STRING,     /* one character-string */
         FIELD_STRINGS,    /* character-strings, to the end: one at least */
         FIELD_HEX,        /* octets to the end: one at least */
+        FIELD_BASE64,     /* the same, shown otherwise */
         FIELD_TEXT,       /* octets to the end, shown as a text */
         FIELD_PARAMETERS, /* of a service binding, RFC 9460 section 2.2, to the end */
 };
@@ -76,7 +78,7 @@ static const struct rdata_type types[] = {
         { DNS_TYPE_NS, "NS", false, { FIELD_NAME }, NULL },
         { DNS_TYPE_CNAME, "CNAME", false, { FIELD_NAME }, NULL },
         { DNS_TYPE_PTR, "PTR", false, { FIELD_NAME }, NULL },
-        { DNS_TYPE_KEY, "KEY", false, { FIELD_U16, FIELD_U8, FIELD_U8, FIELD_HEX }, NULL },
+        { DNS_TYPE_KEY, "KEY", false, { FIELD_U16, FIELD_U8, FIELD_U8, FIELD_BASE64 }, NULL },
         { DNS_TYPE_TXT, "TXT", true, { FIELD_STRINGS }, NULL },
         { DNS_TYPE_SRV, "SRV", true, { FIELD_U16, FIELD_U16, FIELD_U16, FIELD_NAME }, NULL },
         { DNS_TYPE_SSHFP, "SSHFP", true, { FIELD_U8, FIELD_U8, FIELD_HEX }, check_sshfp },
@@ -216,6 +218,7 @@ static ssize_t field_size(enum field field, const uint8_t *octets, size_t length
         case FIELD_STRINGS:
                 return strings_are_well_formed(octets, length) ? (ssize_t) length : -EBADMSG;
         case FIELD_HEX:
+        case FIELD_BASE64:
                 size = MAX(length, 1U);
                 break;
         case FIELD_TEXT:
@@ -332,6 +335,15 @@ static void write_hex(FILE *out, const uint8_t *octets, size_t length)
                 fprintf(out, "%02x", octets[i]);
 }
 
+static void write_base64(FILE *out, const uint8_t *octets, size_t length)
+{
+        _cleanup_free_ char *text = base64_encode(octets, length);
+
+        /* Without memory the stream has none either. */
+        if (text)
+                fputs(text, out);
+}
+
 static void write_name(FILE *out, const uint8_t *octets, size_t length)
 {
         char text[DNS_NAME_FORMAT_MAX];
@@ -379,6 +391,9 @@ static void write_field(FILE *out, enum field field, const uint8_t *octets, size
                 return;
         case FIELD_HEX:
                 write_hex(out, octets, length);
+                return;
+        case FIELD_BASE64:
+                write_base64(out, octets, length);
                 return;
         case FIELD_TEXT:
                 write_string(out, octets, length);
@@ -445,8 +460,11 @@ static int join(const ldns_rr *rr, uint8_t **ret, size_t *ret_length)
                 return -ENOMEM;
         length = 0;
         for (size_t i = 0; i < ldns_rr_rd_count(rr); i++) {
-                memcpy(octets + length, ldns_rdf_data(ldns_rr_rdf(rr, i)), ldns_rdf_size(ldns_rr_rdf(rr, i)));
-                length += ldns_rdf_size(ldns_rr_rdf(rr, i));
+                size_t size = ldns_rdf_size(ldns_rr_rdf(rr, i));
+
+                if (size > 0)
+                        memcpy(octets + length, ldns_rdf_data(ldns_rr_rdf(rr, i)), size);
+                length += size;
         }
         *ret = octets;
         *ret_length = length;
