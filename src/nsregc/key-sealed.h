@@ -10,6 +10,8 @@
 
 /* "*why" as from key_obtain(). 0; -EIO: systemd-creds failed and has said why; -EBADMSG, -EOPNOTSUPP: no key.
  */
-int key_unseal(struct dns_keypair **ret, char **why);
+int key_unseal(const char *path, struct dns_keypair **ret, char **why);
+/* Seals this text, for KEY_SEALED_PATH, into a file of another name. 0 or -EIO, said; -errno. */
+int key_seal(const char *text, const char *path, char **why);
 /* Leaves one that is there as it is. 0 or -EIO, said. */
 int key_seal_new(char **why);

@@ -23,13 +23,17 @@ static char *path_beside(const struct nsregc_config *config, const char *path)
         return path[0] == '/' || !config->directory ? strdup(path) : path_join(config->directory, path);
 }
 
+char *key_public_path(const struct nsregc_config *config, const char *state)
+{
+        return config->key_file_given ? path_beside(config, config->key_file) : path_join(state, PUBLIC_NAME);
+}
+
 /* Where it is kept when it is not a credential. 0 or -ENOMEM. */
 static int paths_own(const struct nsregc_config *config, const char *state, struct key_paths *ret)
 {
         ret->private_path = config->private_key_file_given ? path_beside(config, config->private_key_file)
                                                            : path_join(state, PRIVATE_NAME);
-        ret->public_path = config->key_file_given ? path_beside(config, config->key_file)
-                                                  : path_join(state, PUBLIC_NAME);
+        ret->public_path = key_public_path(config, state);
         return ret->private_path && ret->public_path ? 0 : -ENOMEM;
 }
 
@@ -40,7 +44,7 @@ static int complain(char **why, const char *path, const char *what, int r)
         return r;
 }
 
-static int key_read(const char *path, struct dns_keypair **ret, char **why)
+int key_read(const char *path, struct dns_keypair **ret, char **why)
 {
         _cleanup_free_ char *text = NULL;
         size_t size;
@@ -60,7 +64,7 @@ static int key_read(const char *path, struct dns_keypair **ret, char **why)
         return 0;
 }
 
-static int public_write(const char *path, const char *label, const struct dns_key *key, char **why)
+int key_write_public(const char *path, const char *label, const struct dns_key *key, char **why)
 {
         _cleanup_free_ char *text = NULL;
         struct dns_name owner;
@@ -89,7 +93,7 @@ static int key_make(const struct key_paths *paths, const char *label, struct dns
         r = dns_keypair_format(pair, &text);
         if (r < 0)
                 return r;
-        r = public_write(paths->public_path, label, &pair->key, why);
+        r = key_write_public(paths->public_path, label, &pair->key, why);
         if (r >= 0) {
                 r = file_write_atomic(paths->private_path, text, strlen(text), 0600);
                 if (r < 0)
@@ -148,7 +152,7 @@ static int sealed_obtain(const struct nsregc_config *config, struct dns_keypair 
                 *ret_made = r >= 0;
         }
         if (r >= 0)
-                r = key_unseal(ret, why);
+                r = key_unseal(KEY_SEALED_PATH, ret, why);
         if (r < 0)
                 return r;
         ret_paths->private_path = strdup(KEY_SEALED_PATH);

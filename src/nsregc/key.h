@@ -24,6 +24,11 @@ void key_paths_clear(struct key_paths *paths);
  * -EBADMSG, -EOPNOTSUPP: the file is no key; others as from open, read, write. "*ret_made": a new one. */
 int key_obtain(const struct nsregc_config *config, const char *state, bool sealed, const char *label,
                struct dns_keypair **ret, struct key_paths *ret_paths, bool *ret_made, char **why);
+/* From a file; for key-roll.h. 0; -ENOENT without a word; as above. */
+int key_read(const char *path, struct dns_keypair **ret, char **why);
+int key_write_public(const char *path, const char *label, const struct dns_key *key, char **why);
+/* Where the public half of a key that is a file is kept; NULL: memory is out. */
+char *key_public_path(const struct nsregc_config *config, const char *state);
 /* Makes a new one, unless there is one: -EEXIST, with *why naming it. */
 int key_generate(const struct nsregc_config *config, const char *state, bool sealed, const char *label,
                  struct dns_keypair **ret, struct key_paths *ret_paths, char **why);

@@ -103,7 +103,7 @@ static int state_take(const char *state, int *ret_lock)
         return r;
 }
 
-int launch_identity(const struct options *options, const struct nsregc_config *config, struct identity *ret)
+int launch_key(const struct options *options, const struct nsregc_config *config, struct identity *ret)
 {
         int r;
 
@@ -112,14 +112,23 @@ int launch_identity(const struct options *options, const struct nsregc_config *c
                 log_error("There is no home directory to keep the key in; set STATE_DIRECTORY");
         else if (r < 0)
                 log_error("The state directory cannot be made: %s", strerror(-r));
+        return r < 0 ? r : key_get(options, config, ret);
+}
+
+int launch_state(struct identity *identity)
+{
+        int r = state_take(identity->state, &identity->lock);
+
         if (r >= 0)
-                r = key_get(options, config, ret);
-        if (r < 0 || options->generate_key)
-                return r;
-        r = state_take(ret->state, &ret->lock);
-        if (r >= 0)
-                machine_note(ret->state, ret->key_source);
+                machine_note(identity->state, identity->key_source);
         return r;
+}
+
+int launch_identity(const struct options *options, const struct nsregc_config *config, struct identity *ret)
+{
+        int r = launch_key(options, config, ret);
+
+        return r < 0 || options->generate_key ? r : launch_state(ret);
 }
 
 /* What runs has the configuration of the system; the command line may say the same, and no more. 0; 2 when it
@@ -167,6 +176,11 @@ int launch_ask(const struct options *options, const struct nsregc_config *config
         r = same_as_service(config);
         if (r != 0)
                 return r == -ENOENT ? -EIO : r;
+        if (options->roll_key) {
+                log_error("nsregc.service runs: type systemctl stop nsregc first, and start it again behind "
+                          "this");
+                return -EALREADY;
+        }
         if (options->challenge) {
                 r = bus_ask_record(ask, options->challenge_add, "_acme-challenge", "TXT", options->challenge,
                                    &why);

@@ -11,6 +11,7 @@
 #include "nsregc/launch.h"
 #include "nsregc/manager.h"
 #include "nsregc/options.h"
+#include "nsregc/roll.h"
 #include "util/log.h"
 
 static int on_signal(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
@@ -74,12 +75,15 @@ static int say_challenge(const struct options *options, struct manager *manager)
         return r;
 }
 
-static int run(const struct options *options, struct nsregc_config *config, const struct identity *identity)
+/* "pair" is a new key, for --roll-key. */
+static int run(const struct options *options, struct nsregc_config *config, const struct identity *identity,
+               const struct dns_keypair *pair, bool left)
 {
         _cleanup_(sd_event_unrefp) sd_event *event = NULL;
         _cleanup_(client_bus_freep) struct client_bus *bus = NULL;
         _cleanup_(manager_freep) struct manager *manager = NULL; /* freed before what watches it */
-        enum manager_mode mode = options->release                      ? MANAGER_RELEASE
+        enum manager_mode mode = options->roll_key                     ? MANAGER_ROLL
+                                 : options->release                    ? MANAGER_RELEASE
                                  : options->once || options->challenge ? MANAGER_ONCE
                                                                        : MANAGER_DAEMON;
         int r;
@@ -95,6 +99,8 @@ static int run(const struct options *options, struct nsregc_config *config, cons
         r = manager_new(event, mode, config, identity, launch_load, (void *) options, &manager);
         if (r < 0)
                 return r;
+        if (pair)
+                manager_set_roll(manager, pair, left);
         if (options->challenge) {
                 r = say_challenge(options, manager);
                 if (r < 0)
@@ -132,8 +138,23 @@ static int main_configured(const struct options *options, struct nsregc_config *
 
         r = launch_identity(options, config, &identity);
         if (r >= 0 && !options->generate_key)
-                r = run(options, TAKE_PTR(owned), &identity);
+                r = run(options, TAKE_PTR(owned), &identity, NULL, false);
         identity_clear(&identity);
+        return r;
+}
+
+/* Where nothing was said to anybody, nothing has changed. */
+static int roll_in_child(const struct options *options, struct nsregc_config *config,
+                         struct identity *identity, const struct dns_keypair *pair, bool left)
+{
+        int r = launch_state(identity);
+
+        if (r < 0)
+                nsregc_config_free(config);
+        else
+                r = run(options, config, identity, pair, left);
+        if (r < 0)
+                return left ? ROLL_EXIT_UNCERTAIN : ROLL_EXIT_NOTHING;
         return r;
 }
 
@@ -176,7 +197,10 @@ static int main_with(struct options *options)
                 return 0;
         }
         r = launch_ask(options, config);
-        return r == -ENOENT ? main_configured(options, TAKE_PTR(config)) : r;
+        if (r != -ENOENT)
+                return r;
+        return options->roll_key ? roll_key(options, TAKE_PTR(config), roll_in_child)
+                                 : main_configured(options, TAKE_PTR(config));
 }
 
 /* The library would fill tables of error texts and of every algorithm that it has: half a megabyte for what

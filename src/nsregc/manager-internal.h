@@ -37,6 +37,8 @@ struct manager {
         struct extra_record_list requested; /* beside addresses, by whoever asked for them */
         struct extra_record_list left;      /* that an earlier process may have left, and that go */
         struct host_keys_watch *host_keys;
+        const struct dns_keypair *roll_pair;
+        bool roll_left, roll_begun;
         struct registration *registrations[REGISTRATIONS_MAX];
         size_t n_registrations;
 
@@ -73,6 +75,11 @@ void manager_set_addresses(struct manager *manager, struct registration *registr
 void manager_apply_records(struct manager *manager);
 /* As the configuration says. */
 void manager_watch_host_keys(struct manager *manager);
+
+/* ------ manager-roll.c ------ */
+
+/* All registrations have their answers. */
+void manager_roll_on(struct manager *manager, bool good);
 
 /* ------ manager-outcome.c ------ */
 

@@ -90,6 +90,12 @@ void manager_check_command(struct manager *manager)
         if (manager->mode == MANAGER_DAEMON || !manager->started || !manager->addresses_known ||
             !once_result(manager, &good))
                 return;
+        if (manager->mode == MANAGER_ROLL) {
+                if (!good && !manager->roll_begun && !manager->roll_left)
+                        once_report(manager);
+                manager_roll_on(manager, good);
+                return;
+        }
         if (good && manager->requested.n_items + manager->left.n_items > 0) {
                 if (!manager_records_settled(manager, &good, &why))
                         return;

@@ -18,6 +18,7 @@
 enum manager_mode {
         MANAGER_DAEMON,
         MANAGER_ONCE,    /* register once, wait for the answers, end */
+        MANAGER_ROLL,    /* give every registrar the new key, end */
         MANAGER_RELEASE, /* give up the name everywhere, end */
 };
 
@@ -63,6 +64,15 @@ int manager_add_record(struct manager *manager, const struct extra_record *recor
 bool manager_remove_record(struct manager *manager, const struct extra_record *record, bool left);
 /* As manager_settled(), of these: good where a zone has them. */
 bool manager_records_settled(const struct manager *manager, bool *ret_good, char **ret_why);
+
+/* How a roll-over ended: the exit status. */
+enum {
+        ROLL_EXIT_DONE = 0,
+        ROLL_EXIT_UNCERTAIN = 1, /* some registrar has it, or may have it: to be gone on with */
+        ROLL_EXIT_NOTHING = 3,   /* none has */
+};
+/* The new key, which outlives the manager. "left": an earlier attempt began with it. */
+void manager_set_roll(struct manager *manager, const struct dns_keypair *pair, bool left);
 
 const char *manager_label(const struct manager *manager);     /* NULL: none */
 const char *manager_label_why(const struct manager *manager); /* why there is none */

@@ -28,6 +28,7 @@ static const char help[] =
         "      --acme-challenge=add|remove VALUE\n"
         "                             Register this value at _acme-challenge below the name, or\n"
         "                             take it away, wait for the answer, end\n"
+        "      --roll-key             Make a new key, which the old one signs in everywhere, end\n"
         "      --generate-key         Make a new key where there is none, end; with --print it is\n"
         "                             written to standard output only\n"
         "      --print                Show the configuration as it is understood, end\n"
@@ -39,6 +40,7 @@ enum {
         OPTION_ONCE = 0x100,
         OPTION_RELEASE,
         OPTION_ACME_CHALLENGE,
+        OPTION_ROLL_KEY,
         OPTION_GENERATE_KEY,
         OPTION_PRINT,
         OPTION_DEBUG,
@@ -59,6 +61,7 @@ static const struct option long_options[] = {
         { "once", no_argument, NULL, OPTION_ONCE },
         { "release", no_argument, NULL, OPTION_RELEASE },
         { "acme-challenge", required_argument, NULL, OPTION_ACME_CHALLENGE },
+        { "roll-key", no_argument, NULL, OPTION_ROLL_KEY },
         { "generate-key", no_argument, NULL, OPTION_GENERATE_KEY },
         { "print", no_argument, NULL, OPTION_PRINT },
         { "debug", no_argument, NULL, OPTION_DEBUG },
@@ -118,6 +121,9 @@ static int option_take(struct options *options, int c)
         case OPTION_RELEASE:
                 options->release = true;
                 return 0;
+        case OPTION_ROLL_KEY:
+                options->roll_key = true;
+                return 0;
         case OPTION_GENERATE_KEY:
                 options->generate_key = true;
                 return 0;
@@ -156,8 +162,11 @@ int options_parse(int argc, char *argv[], struct options *ret)
                         return r;
         }
         /* --generate-key --print: a key on standard output, kept nowhere. */
-        if (ret->once + ret->release + (ret->challenge != NULL) + (ret->generate_key || ret->print) > 1) {
-                fputs("nsregc: only one of --once, --release, --acme-challenge and --generate-key or --print "
+        if (ret->once + ret->release + (ret->challenge != NULL) + ret->roll_key +
+                    (ret->generate_key || ret->print) >
+            1) {
+                fputs("nsregc: only one of --once, --release, --acme-challenge, --roll-key and "
+                      "--generate-key or --print "
                       "can be done at a time.\n",
                       stderr);
                 return -EINVAL;

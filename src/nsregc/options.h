@@ -14,7 +14,7 @@ struct options {
         struct string_list interfaces, addresses, zones;
         const char *challenge; /* the value that an ACME authority looks for; NULL: none */
         bool challenge_add;    /* else it goes */
-        bool tcp, keep, debug, print, once, release, generate_key;
+        bool tcp, keep, debug, print, once, release, generate_key, roll_key;
 };
 
 /* Returns 0; 1: everything was said, exit with 0; -EINVAL: told on stderr, exit with 2. */

@@ -127,6 +127,7 @@ static void set_granted(struct registration *registration, const struct update_a
         note_filtered(registration);
         note_twin(registration, answer);
         registration->attempts++;
+        registration_roll_granted(registration);
         registration->state = REGISTRATION_REGISTERED;
         if (fresh)
                 registration_log_done(registration, NSREGC_EVENT_REGISTERED, "Registered",
@@ -242,6 +243,8 @@ static void answer_judge(struct registration *registration, const struct update_
 {
         const char *code = dns_rcode_to_string(answer->rcode) ?: "an unknown code", *text = answer->text;
 
+        if (registration->sent_kind == UPDATE_ROLL && registration_roll_answered(registration, answer))
+                return;
         switch (answer->verdict) {
         case VERDICT_GRANTED:
                 if (registration->sent_kind == UPDATE_SET)

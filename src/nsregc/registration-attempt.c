@@ -151,6 +151,7 @@ void registration_refused(struct registration *registration)
 {
         registration->attempts++;
         registration->refusals++;
+        registration_roll_refused(registration);
         registration_pass_drop(registration);
         if (registration->goal != GOAL_REGISTER) {
                 /* What we may not change is not ours (any more). */

@@ -53,6 +53,9 @@ struct registration {
         char extra_reason[REPORT_REASON_MAX], extra_told[REPORT_REASON_MAX];
         usec_t refresh_usec; /* delay, of the addresses that stand */
 
+        const struct dns_keypair *roll_from, *roll_to;
+        enum roll_state roll;
+
         enum server_kind kind;
         bool replaced;               /* this process has told the registrar the whole set */
         bool no_rrset;               /* it does not take the deletion of RRsets after all */
@@ -83,6 +86,7 @@ struct registration {
 enum registration_action {
         ACTION_NONE,
         ACTION_SET,
+        ACTION_ROLL,
         ACTION_WITHDRAW,
         ACTION_RELEASE,
 };
@@ -144,6 +148,14 @@ void registration_records_answered(struct registration *registration, const stru
 void registration_records_anew(struct registration *registration);
 /* Another name, or another place: what was registered there ends with its lease. */
 void registration_records_forget(struct registration *registration);
+
+/* ------ registration-roll.c ------ */
+
+/* False: it is no answer to that yet. */
+bool registration_roll_answered(struct registration *registration, const struct update_answer *answer);
+/* The name is registered, or refused for good, by the key at hand. */
+void registration_roll_granted(struct registration *registration);
+void registration_roll_refused(struct registration *registration);
 
 /* ------ registration-attempt.c: what is told, what is noted, and the ends of an attempt ------ */
 

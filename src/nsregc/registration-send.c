@@ -12,6 +12,8 @@ enum registration_action registration_next_action(const struct registration *reg
 
         switch (registration->goal) {
         case GOAL_REGISTER:
+                if (registration->roll == ROLL_SAYING)
+                        return ACTION_ROLL;
                 if (registration->wanted.n_items > 0 || registration->spare.n_items > 0)
                         return ACTION_SET;
                 return traces ? ACTION_WITHDRAW : ACTION_NONE;
@@ -116,9 +118,9 @@ static int message_prepare(struct registration *registration, enum registration_
                                               &registration->options.pair->key, registration->room_rrs);
         int r;
 
-        if (action == ACTION_RELEASE) {
-                registration->sent_kind = UPDATE_RELEASE;
-                registration->sent_by_rrset = true;
+        if (action == ACTION_RELEASE || action == ACTION_ROLL) {
+                registration->sent_kind = action == ACTION_ROLL ? UPDATE_ROLL : UPDATE_RELEASE;
+                registration->sent_by_rrset = action == ACTION_RELEASE;
                 registration->passing = false;
                 address_set_clear(&registration->sent);
                 address_set_clear(&registration->gone);
@@ -148,6 +150,7 @@ int registration_request(struct registration *registration, struct update *updat
         update->id = dns_client_id(client);
         update->zone = &options->zone;
         update->pair = options->pair;
+        update->new_key = registration->roll_to ? &registration->roll_to->key : NULL;
         update->key_ttl_sec = options->key_ttl_sec;
         update->addr_ttl_sec = options->addr_ttl_sec;
         update->addresses = &registration->sent;

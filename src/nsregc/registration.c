@@ -249,7 +249,7 @@ static int on_hurry(sd_event_source *source, uint64_t usec, void *userdata);
 static void hurry_start(struct registration *registration)
 {
         bool last_word = registration->request && registration->sent_kind != UPDATE_SET &&
-                         registration->sent_kind != UPDATE_RECORDS;
+                         registration->sent_kind != UPDATE_RECORDS && registration->sent_kind != UPDATE_ROLL;
 
         if (registration->state == REGISTRATION_RELEASED || last_word || registration->hurry)
                 return;

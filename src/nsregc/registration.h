@@ -31,6 +31,15 @@ enum registration_goal {
         GOAL_RELEASE,  /* no records and no claim to the name */
 };
 
+/* Of a new key. */
+enum roll_state {
+        ROLL_NOT,
+        ROLL_SAYING,     /* by the old key; until there is an answer it may be in force */
+        ROLL_CONFIRMING, /* by the new key; likewise */
+        ROLL_DONE,
+        ROLL_REFUSED, /* the old one is in force, for certain */
+};
+
 struct registration;
 
 struct registration_options {
@@ -81,6 +90,11 @@ int registration_set_addresses(struct registration *registration, const struct a
  * them not, the addresses are as they were. "left": perhaps there, and to go. 0 or -ENOMEM. */
 int registration_set_records(struct registration *registration, const struct extra_record_list *records,
                              const struct extra_record_list *left);
+/* Is the registrar one that may know how. */
+bool registration_can_roll(const struct registration *registration);
+/* A new key, which outlives the registration, shall take the place of the one that it has. */
+void registration_roll(struct registration *registration, const struct dns_keypair *pair);
+enum roll_state registration_roll_state(const struct registration *registration);
 /* Something changed that may make a difference: looks for the registrar again and tries at once. An answer
  * under way is waited for a little longer; not when the machine slept ("woken"): its connection is dead. */
 void registration_kick(struct registration *registration, bool woken);

@@ -34,11 +34,29 @@ static void write_extra(struct dns_builder *builder, const struct update *update
         }
 }
 
+static void write_key(struct dns_builder *builder, const struct update *update, const struct dns_key *key,
+                      uint16_t class, uint32_t ttl)
+{
+        uint8_t rdata[4 + DNS_KEY_PUBLIC_MAX];
+        struct dns_key plain = *key;
+        size_t length;
+
+        plain.flags = 0;
+        length = dns_key_to_rdata(&plain, rdata, sizeof(rdata));
+        dns_builder_rr(builder, DNS_SECTION_AUTHORITY, update->name, DNS_TYPE_KEY, class, ttl, rdata, length);
+}
+
 static void write_update_section(struct dns_builder *builder, const struct update *update,
                                  uint32_t *ret_lease)
 {
         uint32_t lease = update->addr_ttl_sec;
 
+        if (update->kind == UPDATE_ROLL) {
+                write_key(builder, update, &update->pair->key, DNS_CLASS_NONE, 0);
+                write_key(builder, update, update->new_key, DNS_CLASS_IN, update->key_ttl_sec);
+                *ret_lease = lease;
+                return;
+        }
         write_extra(builder, update, update->extra_removals, DNS_CLASS_NONE, 0);
         if (update->kind == UPDATE_RECORDS) {
                 write_extra(builder, update, update->extra, DNS_CLASS_IN, update->addr_ttl_sec);

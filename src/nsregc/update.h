@@ -22,6 +22,7 @@ enum update_kind {
         UPDATE_SET,      /* these addresses stand; "removals" go */
         UPDATE_WITHDRAW, /* "removals" go, the name stays ours */
         UPDATE_RELEASE,  /* the name is given up too */
+        UPDATE_ROLL,     /* "new_key" takes the place of the one that signs */
         UPDATE_RECORDS,  /* the records beside addresses alone: "extra" stand, "extra_removals" go */
 };
 
@@ -31,6 +32,7 @@ struct update {
         const struct dns_name *zone;
         const struct dns_name *name;
         const struct dns_keypair *pair;
+        const struct dns_key *new_key; /* UPDATE_ROLL */
         uint32_t key_ttl_sec;
         uint32_t addr_ttl_sec; /* TTLs are what is left of an address's life, at most this */
         const struct address_set *addresses;

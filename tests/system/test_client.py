@@ -85,6 +85,42 @@ def test_the_key_is_sealed_and_kept(container):
     eventually_is("laptop", {"10.0.0.5"})
 
 
+def test_the_sealed_key_is_replaced(container):
+    with_client(container)
+    first, sealed = fingerprint(container), container.read(SEALED)
+    done = by_hand(container, "--roll-key", check=False)
+    assert done.returncode != 0 and "systemctl stop nsregc" in done.stderr
+    container.systemctl("stop", "nsregc.service")
+    done = by_hand(container, "--roll-key")
+    assert container.read(SEALED) != sealed and not os.path.exists(container.path(SEALED + ".new"))
+    assert os.stat(container.path(SEALED)).st_mode & 0o077 == 0
+    done = container.run("grep", "-rl", "Private-key-format", "/etc", "/var", check=False)
+    assert done.stdout == ""
+    container.systemctl("start", "nsregc.service")
+    eventually_is("laptop", {"10.0.0.5"})
+    second = fingerprint(container)
+    assert second != first and owner(container) == second
+
+
+def test_the_service_registers_what_a_hook_asks_for(container):
+    """And the ssh host keys of the machine, where it has some."""
+    with_client(container, TWO_LINES + "ssh-host-keys: true\n")
+    container.run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", "/etc/ssh/ssh_host_ed25519_key")
+    by_hand(container, "--acme-challenge", "add", "-value")
+
+    def shown():
+        return container.run("nsregctl", "list", "--type=any", "laptop").stdout
+
+    eventually(lambda: "SSHFP" in shown())
+    assert '"-value"' in shown()
+    by_hand(container, "--acme-challenge", "remove", "-value")
+    assert '"-value"' not in shown() and "SSHFP" in shown()
+    done = container.run("nsregc", "--acme-challenge", "remove", "-value", check=False)
+    assert done.returncode == 1 and "no such record" in done.stderr
+    container.systemctl("stop", "nsregc.service")
+    eventually(lambda: "SSHFP" not in shown() and "10.0.0.5" not in shown())
+
+
 def test_watchdog_restarts_a_client_that_hangs(container):
     container.drop_in("nsregc.service", "[Service]\nWatchdogSec=2s\nRestartSec=100ms\n")
     with_client(container)
