@@ -31,7 +31,8 @@ def build(directory, *options):
 
 def is_of(name, program):
     interface = {"nsregd": "Registry1", "nsregc": "Client1"}.get(program, "no interface")
-    return re.search(rf"\b{program}\b", name) or interface in name
+    # zsh wants an underscore in front.
+    return re.search(rf"(?:\b|^_){program}\b", name) or interface in name
 
 
 @pytest.mark.parametrize("program", sorted(LIBRARIES))
