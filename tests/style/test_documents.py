@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What speaks of the programs beside their manual: completions know every verb and option, and no others."""
+"""What speaks of the programs beside their manual: completions know every verb and option, and no others; the
+description of the house knows every room; and every file that is pointed to is there."""
 
 import os
 import re
@@ -9,6 +10,7 @@ import pytest
 ROOT = os.path.abspath(os.environ.get("NSREG_SOURCE", os.path.join(os.path.dirname(__file__), "..", "..")))
 PROGRAMS = ("nsregd", "nsregc", "nsregctl")
 COMPLETIONS = {"bash": "conf/bash-completion/{}", "zsh": "conf/zsh-completion/_{}", "fish": "conf/fish-completion/{}.fish"}
+DOCUMENTS = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "NEWS")
 
 
 def text(path):
@@ -69,3 +71,25 @@ def test_completions_know_what_the_client_is_asked_for(shell):
     requests = re.search(r"\[([a-z|]+)\]", dict(verbs())["client"])[1].split("|")
     assert len(requests) > 3
     assert " ".join(requests) in completion(shell, "nsregctl")
+
+
+def test_the_architecture_names_every_room():
+    rooms = [name for name in os.listdir(os.path.join(ROOT, "src")) if os.path.isdir(os.path.join(ROOT, "src", name))]
+    assert len(rooms) > 8
+    missing = [room for room in rooms if f"`src/{room}/`" not in text("ARCHITECTURE.md")]
+    assert not missing, missing
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_what_is_pointed_to_is_there(document):
+    """Paths of the tree and of a room, and the tests that are named with them."""
+    told = text(document)
+    folders = sorted(name for name in os.listdir(ROOT) if os.path.isdir(os.path.join(ROOT, name)) and name[0].isalpha())
+    paths = re.findall(rf"`((?:{'|'.join(map(re.escape, folders))})/[\w./-]*)", told)
+    gone = [path for path in paths if not path.startswith("build") and not os.path.exists(os.path.join(ROOT, path.rstrip(".")))]
+    assert not gone, gone
+    for path, tests in re.findall(r"`(tests/[\w/-]+\.(?:py|c))` \(([^)]*)\)", told):
+        for name in re.findall(r"`(test_\w+)`", tests):
+            assert re.search(rf"\b{name}\(", text(path)), f"{path}: {name}"
+    for link in re.findall(r"\]\(([^)#:]+)\)", told):
+        assert os.path.exists(os.path.join(ROOT, link)), link
