@@ -18,6 +18,7 @@ complete -c nsregctl -l json -x -a 'pretty short' -d 'JSON instead of tables'
 complete -c nsregctl -s l -l full -d 'Leave out nothing, however wide a table gets'
 complete -c nsregctl -l no-pager -d 'Do not pipe long output into a pager'
 complete -c nsregctl -l no-legend -d 'No headings, no remarks'
+complete -c nsregctl -n '__fish_seen_subcommand_from list' -l type -x -a 'any A AAAA SSHFP TXT TLSA SRV HTTPS SVCB' -d 'Records of this type'
 complete -c nsregctl -n '__fish_seen_subcommand_from revoke' -l block -d 'Refuse the key for this name from now on'
 complete -c nsregctl -n '__fish_seen_subcommand_from statistics' -l prometheus -d 'In the text format of Prometheus'
 
