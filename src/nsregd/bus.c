@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-#include "nsregd/bus.h"
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
+
 #include "bus/bus-authorize.h"
 #include "bus/bus-connection.h"
 #include "net/stream-set.h"
@@ -8,6 +10,7 @@
 #include "nsregd/bus-guard.h"
 #include "nsregd/bus-list.h"
 #include "nsregd/bus-objects.h"
+#include "nsregd/bus.h"
 #include "nsregd/import.h"
 #include "nsregd/left-over.h"
 #include "nsregd/name-lock.h"
@@ -319,16 +322,24 @@ static const sd_bus_vtable manager_vtable[] = {
 /* Signals that a bus has not taken, beyond which there are no more: one that has stopped is told what is when
  * it asks. */
 #define SIGNALS_UNSENT_MAX 256
+/* Octets, as the kernel counts them: it takes 16 MB, three quarters of a kB for the smallest one. */
+#define SIGNALS_UNREAD_MAX (1024 * 1024)
+
+static bool is_stuck(sd_bus *connection)
+{
+        uint64_t n = 0;
+        int unread;
+
+        return (sd_bus_get_n_queued_write(connection, &n) >= 0 && n > SIGNALS_UNSENT_MAX) ||
+               (ioctl(sd_bus_get_fd(connection), SIOCOUTQ, &unread) >= 0 && unread > SIGNALS_UNREAD_MAX);
+}
 
 /* NULL: nobody listens. */
 static sd_bus *get_bus(struct bus *bus)
 {
         sd_bus *connection = bus ? bus_connection_get(bus->connection) : NULL;
-        uint64_t n = 0;
 
-        if (connection && sd_bus_get_n_queued_write(connection, &n) >= 0 && n > SIGNALS_UNSENT_MAX)
-                return NULL;
-        return connection;
+        return connection && !is_stuck(connection) ? connection : NULL;
 }
 
 /* A signal that cannot be sent is lost, as signals are. */

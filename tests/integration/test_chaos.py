@@ -65,6 +65,7 @@ class Chaos:
     @staticmethod
     def zone(upstreams):
         return {"allowed-nets": ["127.0.0.0/8", "10.0.0.0/8"], "min-addr-ttl": "1s", "max-records-per-name": 64,
+                "max-names-per-source": 0,
                 "upstreams": upstreams}
 
     def count(self, what):
