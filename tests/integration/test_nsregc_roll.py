@@ -124,9 +124,13 @@ def test_killed_at_any_point(lab):
         time.sleep(lot.uniform(0, 0.4))
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-        # Whatever the registrar has: it is settled by going on.
-        status, _, errors = client.run("--roll-key")
-        assert status == 0, errors
+        # Whatever the registrar has: it is settled by going on, as often as it says that it has had too much of this
+        # second.
+        def settled():
+            status, _, errors = client.run("--roll-key")
+            assert status == 0 or "within one second" in errors, errors
+            return status == 0
+        eventually(settled, 20)
         registered(house, client)
 
 
