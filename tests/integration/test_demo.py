@@ -19,6 +19,8 @@ def test_demo(lab):
     assert run.returncode == 0, run.stdout
     assert "192.168.77.10" in run.stdout and "NXDOMAIN" in run.stdout and "Done." in run.stdout
     assert re.search(r"^printer\.home\.test +192\.168\.77\.10 +in ", run.stdout, re.M) and "0 names." in run.stdout
+    # This is a pipe.
+    assert "\x1b" not in run.stdout
     assert not os.path.exists(re.search(r"/tmp/nsreg-demo-\w+", run.stdout).group())
 
 
