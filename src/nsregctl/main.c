@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/wait.h>
+#include <systemd/sd-login.h>
 
 #include "nsregctl/verbs.h"
 #include "util/macro.h"
@@ -168,6 +169,34 @@ static const struct verb *find_verb(int argc, char *argv[])
         return NULL;
 }
 
+/* Whether somebody else sits at the terminal than this runs as: what he may do is to look, and a pager may
+ * run programs. As with systemd's own tools, SYSTEMD_PAGERSECURE knows better. */
+static bool pager_is_secure(void)
+{
+        const char *told = getenv("SYSTEMD_PAGERSECURE");
+        uid_t owner;
+
+        if (told && told[0])
+                return !streq(told, "0") && strcasecmp(told, "no") != 0 && strcasecmp(told, "false") != 0 &&
+                       strcasecmp(told, "off") != 0;
+        return getuid() != geteuid() || getenv("SUDO_UID") ||
+               (sd_pid_get_owner_uid(0, &owner) >= 0 && owner != geteuid());
+}
+
+/* Does not return. */
+static void run_pager(const char *pager, bool secure)
+{
+        /* Without S: what is chopped at the edge looks as if it were whole. */
+        setenv("LESS", "FRXMK", secure);
+        if (secure) {
+                setenv("LESSSECURE", "1", true);
+                execlp("less", "less", NULL);
+                execlp("cat", "cat", NULL);
+        } else
+                execlp("sh", "sh", "-c", pager, NULL);
+        _exit(127);
+}
+
 /* Standard output goes through a pager from now on; its process id, or 0 where there is none to be had. */
 static pid_t start_pager(void)
 {
@@ -182,10 +211,7 @@ static pid_t start_pager(void)
                 dup2(pipe_fds[0], STDIN_FILENO);
                 close(pipe_fds[0]);
                 close(pipe_fds[1]);
-                /* Without S: what is chopped at the edge looks as if it were whole. */
-                setenv("LESS", "FRXMK", false);
-                execlp("sh", "sh", "-c", pager, NULL);
-                _exit(127);
+                run_pager(pager, pager_is_secure());
         }
         if (pid > 0)
                 dup2(pipe_fds[1], STDOUT_FILENO);

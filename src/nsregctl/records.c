@@ -98,8 +98,10 @@ int list_records(struct context *context, const char *zone, const char *glob)
         do
                 r = records_page(context, zone, glob, type, table, after);
         while (r > 0);
-        if (r >= 0)
+        if (r >= 0 && (table_rows(table) > 0 || context->output != OUTPUT_TABLE))
                 r = table_print(table);
+        if (r >= 0 && glob[0] && table_rows(table) == 0)
+                r = say_none_like(glob);
         if (r >= 0 && context->output == OUTPUT_TABLE && context->legend)
                 printf("\n%u record%s.\n", table_rows(table), table_rows(table) == 1 ? "" : "s");
         table_free(table);

@@ -246,15 +246,80 @@ static int show_all(struct context *context, sd_bus_message *reply)
         return r;
 }
 
+/* The names that have this as their first label, joined by blanks and owned by the caller; *ret_n of them. */
+static int names_of_label(struct context *context, const char *label, char **ret, unsigned *ret_n)
+{
+        _cleanup_free_ char *names = strdup("");
+        sd_bus_error error = SD_BUS_ERROR_NULL;
+        sd_bus_message *reply = NULL;
+        const char *name;
+        int r;
+
+        *ret_n = 0;
+        /* Nobody has one label in so many zones that a page would not hold them. */
+        r = call_method(context, REGISTRY_SERVICE, REGISTRY_PATH, REGISTRY_MANAGER, "ListRegistrations",
+                        &error, &reply, "sssu", "", label, "", 0);
+        if (r < 0)
+                r = report(REGISTRY_SERVICE, &error, r);
+        else
+                r = sd_bus_message_enter_container(reply, 'a', "(sssqttsa(iayt)b)");
+        while (r >= 0 && (r = sd_bus_message_enter_container(reply, 'r', "sssqttsa(iayt)b")) > 0) {
+                char *longer = NULL;
+
+                r = sd_bus_message_read(reply, "s", &name);
+                if (r < 0)
+                        break;
+                if (!names || asprintf(&longer, "%s%s%s", names, *ret_n > 0 ? " " : "", name) < 0) {
+                        r = say_no_memory();
+                        break;
+                }
+                free(names);
+                names = longer;
+                ++*ret_n;
+                r = sd_bus_message_skip(reply, "ssqttsa(iayt)b");
+                if (r >= 0)
+                        r = sd_bus_message_exit_container(reply);
+        }
+        if (r >= 0)
+                *ret = TAKE_PTR(names);
+        sd_bus_error_free(&error);
+        sd_bus_message_unref(reply);
+        return r;
+}
+
+/* A name is told in full, but for one that its first label alone tells; owned by the caller. */
+static int find_name(struct context *context, const char *word, char **ret)
+{
+        _cleanup_free_ char *names = NULL;
+        unsigned n = 0;
+        int r;
+
+        if (!word[strcspn(word, ".*?[\\")]) {
+                r = names_of_label(context, word, &names, &n);
+                if (r < 0)
+                        return r;
+        }
+        if (n > 1) {
+                fprintf(stderr, "nsregctl: \"%s\" is more than one name: %s.\n", word, names);
+                return -ENOTUNIQ;
+        }
+        *ret = n == 1 ? TAKE_PTR(names) : strdup(word);
+        return *ret ? 0 : say_no_memory();
+}
+
 int verb_show(struct context *context, int argc, char *argv[])
 {
         sd_bus_message *found = NULL, *reply = NULL;
         sd_bus_error error = SD_BUS_ERROR_NULL;
+        _cleanup_free_ char *name = NULL;
         const char *path;
         int r;
 
+        r = find_name(context, argv[1], &name);
+        if (r < 0)
+                return r;
         r = call_method(context, REGISTRY_SERVICE, REGISTRY_PATH, REGISTRY_MANAGER, "GetRegistration", &error,
-                        &found, "s", argv[1]);
+                        &found, "s", name);
         if (r >= 0)
                 r = sd_bus_message_read(found, "o", &path);
         if (r >= 0)

@@ -21,6 +21,12 @@ int say_unreadable(int r)
         return r;
 }
 
+int say_none_like(const char *glob)
+{
+        fprintf(stderr, "nsregctl: No name is like \"%s\".\n", glob);
+        return -ENOENT;
+}
+
 /* --- list --- */
 
 static int append(char **text, const char *more)
@@ -172,8 +178,10 @@ int verb_list(struct context *context, int argc, char *argv[])
         do
                 r = list_page(context, zone, glob, table, after, &n);
         while (r >= 0 && n > 0);
-        if (r >= 0)
+        if (r >= 0 && (table_rows(table) > 0 || context->output != OUTPUT_TABLE))
                 r = table_print(table);
+        if (r >= 0 && glob[0] && table_rows(table) == 0)
+                r = say_none_like(glob);
         if (r >= 0 && context->output == OUTPUT_TABLE && context->legend)
                 printf("\n%u name%s.\n", table_rows(table), table_rows(table) == 1 ? "" : "s");
         table_free(table);
@@ -238,9 +246,10 @@ static int read_zone(void *userdata, const char *path, sd_bus_message *propertie
         return r;
 }
 
+/* "none": what people are told in the place of a table without rows; NULL for nothing. */
 static int print_objects(struct context *context, const char *service, const char *path,
                          const char *interface, const char *name, const struct column *columns,
-                         unsigned n_columns, object_callback read)
+                         unsigned n_columns, object_callback read, const char *none)
 {
         struct table *table = table_new(name, columns, n_columns, context->output, context->legend);
         _cleanup_free_ char *members = NULL;
@@ -253,7 +262,10 @@ static int print_objects(struct context *context, const char *service, const cha
                 r = table_format_members(table, &members);
                 if (r >= 0)
                         json_members(context->whole, members);
-        } else if (r >= 0)
+        } else if (r >= 0 && table_rows(table) == 0 && none && context->output == OUTPUT_TABLE &&
+                   context->legend)
+                printf("%s\n", none);
+        else if (r >= 0)
                 r = table_print(table);
         table_free(table);
         return r;
@@ -262,7 +274,7 @@ static int print_objects(struct context *context, const char *service, const cha
 int verb_zones(struct context *context, int argc, char *argv[])
 {
         return print_objects(context, REGISTRY_SERVICE, REGISTRY_PATH "/zone", "org.nsreg.Registry1.Zone",
-                             "zones", zone_columns, ELEMENTSOF(zone_columns), read_zone);
+                             "zones", zone_columns, ELEMENTSOF(zone_columns), read_zone, NULL);
 }
 
 enum {
@@ -328,7 +340,7 @@ int verb_upstreams(struct context *context, int argc, char *argv[])
 {
         return print_objects(context, REGISTRY_SERVICE, REGISTRY_PATH "/upstream",
                              "org.nsreg.Registry1.Upstream", "upstreams", upstream_columns,
-                             ELEMENTSOF(upstream_columns), read_upstream);
+                             ELEMENTSOF(upstream_columns), read_upstream, NULL);
 }
 
 /* --- reserved --- */
@@ -410,26 +422,39 @@ int verb_change(struct context *context, int argc, char *argv[])
         return r;
 }
 
+struct simple {
+        const char *verb, *method, *done;
+};
+
 static int call_simple(struct context *context, const char *service, const char *path, const char *interface,
-                       const char *method)
+                       const struct simple *simple)
 {
         sd_bus_error error = SD_BUS_ERROR_NULL;
         int r;
 
         be_patient(context);
-        r = call_method(context, service, path, interface, method, &error, NULL, NULL);
+        r = call_method(context, service, path, interface, simple->method, &error, NULL, NULL);
         if (r < 0)
                 r = report(service, &error, r);
+        else if (context->output == OUTPUT_TABLE && context->legend)
+                printf("%s.\n", simple->done);
         sd_bus_error_free(&error);
         return r;
 }
 
 int verb_simple(struct context *context, int argc, char *argv[])
 {
-        return call_simple(context, REGISTRY_SERVICE, REGISTRY_PATH, REGISTRY_MANAGER,
-                           streq(argv[0], "flush")       ? "Flush"
-                           : streq(argv[0], "reconcile") ? "Reconcile"
-                                                         : "Reload");
+        static const struct simple simples[] = {
+                { "flush", "Flush", "What DNS servers did not take is being tried again" },
+                { "reconcile", "Reconcile",
+                  "DNS servers are being compared with what they should have, and repaired" },
+                { "reload", "Reload", "The configuration was read again and is in force" },
+        };
+        size_t which = 0;
+
+        while (!streq(simples[which].verb, argv[0]))
+                which++;
+        return call_simple(context, REGISTRY_SERVICE, REGISTRY_PATH, REGISTRY_MANAGER, &simples[which]);
 }
 
 /* --- statistics --- */
@@ -603,7 +628,8 @@ static int print_left_out(struct context *context, sd_bus_message *reply)
 static int print_client(struct context *context, sd_bus_message *left_out)
 {
         int r = print_objects(context, CLIENT_SERVICE, CLIENT_PATH, "org.nsreg.Client1.Zone", "client",
-                              client_columns, ELEMENTSOF(client_columns), read_client_zone);
+                              client_columns, ELEMENTSOF(client_columns), read_client_zone,
+                              "No zone to register in: none is configured, and none was found.");
 
         return r < 0 ? r : print_left_out(context, left_out);
 }
@@ -642,21 +668,18 @@ int client_status(struct context *context)
 
 int verb_client(struct context *context, int argc, char *argv[])
 {
-        static const struct {
-                const char *word, *method;
-        } methods[] = {
-                { "refresh", "Refresh" },
-                { "release", "Release" },
-                { "rediscover", "Rediscover" },
-                { "reload", "Reload" },
+        static const struct simple simples[] = {
+                { "refresh", "Refresh", "The name is being registered again" },
+                { "release", "Release", "The name is being given up" },
+                { "rediscover", "Rediscover", "Zones and registrars are being looked for" },
+                { "reload", "Reload", "The configuration was read again and is in force" },
         };
 
         if (argc < 2 || streq(argv[1], "status"))
                 return client_status(context);
-        for (size_t i = 0; i < ELEMENTSOF(methods); i++)
-                if (streq(argv[1], methods[i].word))
-                        return call_simple(context, CLIENT_SERVICE, CLIENT_PATH, CLIENT_MANAGER,
-                                           methods[i].method);
+        for (size_t i = 0; i < ELEMENTSOF(simples); i++)
+                if (streq(argv[1], simples[i].verb))
+                        return call_simple(context, CLIENT_SERVICE, CLIENT_PATH, CLIENT_MANAGER, &simples[i]);
         fprintf(stderr,
                 "nsregctl: \"client %s\" is unknown: status, refresh, release, rediscover or reload.\n",
                 argv[1]);

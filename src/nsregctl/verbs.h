@@ -41,7 +41,8 @@ int verb_client(struct context *context, int argc, char *argv[]);
 
 /* Records of context->type, of a zone or of names like this; both may be empty. */
 int list_records(struct context *context, const char *zone, const char *glob);
-/* Both say so and return negative. */
+/* All say so and return negative. */
+int say_none_like(const char *glob);
 int say_no_memory(void);
 int say_unreadable(int r);
 /* The table of the client's zones. */

@@ -84,6 +84,11 @@ def test_list(control):
     assert [row["name"] for row in control.json("list", "B*")["registrations"]] == ["bar.d.example"]
     assert "NAME" not in control.table("--no-legend", "list") and "names" not in control.table("--no-legend", "list")
     assert "elsewhere.example" in control.fails("list", "elsewhere.example")
+    for words in (["nope"], ["--type=A", "nope"]):
+        assert control.fails("list", *words) == 'nsregctl: No name is like "nope".\n'
+    # A document is one also then.
+    done = control.run("--json=short", "list", "nope")
+    assert done.returncode == 1 and json.loads(done.stdout) == {"registrations": []} and "nope" in done.stderr
 
 
 def test_list_pages(control):
@@ -107,6 +112,13 @@ def test_show(control):
     assert shown["published"] == {"builtin": True} and len(shown["key_fingerprint"]) >= 64
     assert "not claimed" in control.fails("show", f"bar.{ZONE}")
     assert "No zone served here" in control.fails("show", "bar")
+    # One label is enough where one zone has it; a pattern is no name.
+    assert control.table("show", "FOO") == control.table("show", f"foo.{ZONE}")
+    assert "No zone served here" in control.fails("show", "fo")
+    control.fails("show", "f*")
+    assert control.nsregd.client("e.example").claim("foo", "10.0.0.4").rcode == "NOERROR"
+    both = control.fails("show", "foo")
+    assert f"foo.{ZONE}" in both and "foo.e.example" in both
     assert "not a domain name" in control.fails("show", "a..b")
 
 
@@ -138,9 +150,11 @@ def test_zones_upstreams_status_statistics(lab):
     upstream, = control.json("upstreams")["upstreams"]
     assert upstream["state"] == "retrying" and upstream["pending"] >= 1 and upstream["last_error"]
     named.start()
-    control.table("flush")
+    assert "tried again" in control.table("flush")
     eventually(lambda: control.json("upstreams")["upstreams"][0]["state"] == "idle")
-    control.table("reconcile")
+    assert "compared" in control.table("reconcile")
+    # Nothing for those who want none, or a document.
+    assert control.table("--no-legend", "flush") == control.table("--json=short", "flush") == ""
 
 
 def test_changing(control):
@@ -180,7 +194,7 @@ def test_others_are_told_to_become_root(control):
 def test_reload(control):
     control.claim("foo")
     control.nsregd.write_configuration({**control.nsregd.config, "zones": {ZONE: {}, "new.example": {}}})
-    control.table("reload")
+    assert "in force" in control.table("reload")
     assert [row["zone"] for row in control.json("zones")["zones"]] == [ZONE, "new.example"]
     assert len(control.json("list")["registrations"]) == 1
     control.nsregd.write_configuration("zones:\n  d.example:\n    max-adr-ttl: 1h\n")
@@ -240,14 +254,24 @@ def test_client(lab, control):
     assert row["server"] == f"127.0.0.1@{control.nsregd.port}" and row["next"] > 0
     assert "registered" in control.table("client")
     assert control.json("status")["client"][0]["name"] == f"box.{ZONE}"
-    control.table("client", "release")
+    assert "given up" in control.table("client", "release")
     eventually(lambda: control.json("list")["registrations"] == [])
-    control.table("client", "refresh")
+    assert "registered again" in control.table("client", "refresh")
     eventually(lambda: len(control.json("list")["registrations"]) == 1)
-    control.table("client", "rediscover")
+    assert "looked for" in control.table("client", "rediscover")
     nsregc.write_configuration({**nsregc.config, "name": "crate"})
-    control.table("client", "reload")
+    assert "in force" in control.table("client", "reload")
     eventually(lambda: [row["name"] for row in control.json("list")["registrations"]] == [f"crate.{ZONE}"])
+
+
+def test_client_without_a_zone(lab):
+    bus = lab.bus().start()
+    lab.nsregc("box", zones=[], interfaces=["none*"], discover_zones=False, environment=bus.environment).spawn()
+    bus.wait_for("org.nsreg.Client1")
+    done = bus.run(program("nsregctl"), "client", "status")
+    assert done.returncode == 0 and "No zone to register in" in done.stdout, done
+    done = bus.run(program("nsregctl"), "--json=short", "client", "status")
+    assert json.loads(done.stdout)["client"] == [], done
 
 
 @pytest.mark.parametrize("words", [["frobnicate"], ["show"], ["show", "a", "b"], ["list", "a", "b"], ["--json=xml"],
@@ -366,7 +390,7 @@ def on_a_terminal(control, columns, *words, **environment):
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
     done = subprocess.run([program("nsregctl"), *words], stdin=slave, stdout=slave, stderr=subprocess.PIPE, timeout=60,
                           env={**os.environ, **control.bus.environment, "TERM": "xterm-256color", "PAGER": "cat",
-                               **environment}, check=False)
+                               "SYSTEMD_PAGERSECURE": "0", **environment}, check=False)
     os.close(slave)
     seen = b""
     try:
@@ -438,6 +462,21 @@ def test_a_pager_hides_nothing(control):
     assert max(len(line) for line in plain.splitlines()) <= 130
     # Long lines are wrapped, not chopped.
     assert re.search(r"^LESS=\w+$", plain, re.M) and "S" not in re.search(r"^LESS=(\w+)$", plain, re.M).group(1)
+
+
+@pytest.mark.parametrize("environment, secure", [({"SUDO_UID": "1000", "SYSTEMD_PAGERSECURE": ""}, True), ({"SYSTEMD_PAGERSECURE": "1"}, True),
+                                                 ({"SUDO_UID": "1000", "SYSTEMD_PAGERSECURE": "0"}, False)])
+def test_a_pager_of_somebody_else_runs_nothing(control, environment, secure):
+    """Under sudo a pager would give a shell to whoever may only look: less alone, and in its secure mode."""
+    directory = control.lab.subdirectory("pager")
+    for name, text in (("less", 'echo "secure=$LESSSECURE"'), ("mine", "echo mine")):
+        path = os.path.join(directory, name)
+        with open(path, "w", encoding="ascii") as script:
+            script.write(f"#!/bin/sh\n{text}\nexec cat\n")
+        os.chmod(path, 0o755)
+    shown = on_a_terminal(control, 130, "list", PAGER=os.path.join(directory, "mine"),
+                          PATH=f"{directory}:{os.environ['PATH']}", **environment)
+    assert ("secure=1" in shown, "mine" in shown) == (secure, not secure), shown
 
 
 def options_of(help_text):
