@@ -22,16 +22,17 @@ void status_tell(const struct status *status)
                         strcpy(reason, info.reason);
         }
         if (status->stopping)
-                (void) snprintf(text, sizeof(text), "STATUS=Taking %zu registrations away",
-                                status->n_registrations);
+                (void) snprintf(text, sizeof(text), "STATUS=Taking %zu registration%s away",
+                                status->n_registrations, status->n_registrations == 1 ? "" : "s");
         else if (!status->label[0])
                 (void) snprintf(text, sizeof(text), "STATUS=%s", status->label_why);
         else if (status->n_registrations == 0)
                 (void) snprintf(text, sizeof(text), "STATUS=%s: no zone to register in%s%s", status->label,
                                 problem ? ": " : "", problem ?: "");
         else
-                (void) snprintf(text, sizeof(text), "STATUS=%s: registered in %zu zones%s%.0zu%s%.0zu%s%s",
-                                status->label, registered, refused ? ", refused in " : "", refused,
-                                waiting ? ", waiting for " : "", waiting, reason[0] ? ": " : "", reason);
+                (void) snprintf(text, sizeof(text), "STATUS=%s: registered in %zu zone%s%s%.0zu%s%.0zu%s%s",
+                                status->label, registered, registered == 1 ? "" : "s",
+                                refused ? ", refused in " : "", refused, waiting ? ", waiting for " : "",
+                                waiting, reason[0] ? ": " : "", reason);
         (void) sd_notify(false, text);
 }

@@ -173,10 +173,10 @@ static int import_text(struct import *import, const char *text, size_t size)
                 return r;
         }
         log_event(LOG_NOTICE, MESSAGE_STATE_IMPORTED, NULL,
-                  "Imported %s: %u names taken over, %u claimed already, %u expired, %u unusable, %u other "
+                  "Imported %s: %u name%s taken over, %u claimed already, %u expired, %u unusable, %u other "
                   "spellings.",
-                  import->path, import->n_taken, import->n_owned, import->n_expired, import->n_unusable,
-                  import->n_spellings);
+                  import->path, import->n_taken, import->n_taken == 1 ? "" : "s", import->n_owned,
+                  import->n_expired, import->n_unusable, import->n_spellings);
         return 0;
 }
 

@@ -305,7 +305,8 @@ static bool request_may_claim_more(struct request *request)
                 return true;
         if (quota_names(quota, &request->source) >= most)
                 return decide(&request->decision, DNS_RCODE_REFUSED, DNS_EDE_PROHIBITED,
-                              "this machine has claimed %u names already (max-names-per-source)", most);
+                              "this machine has claimed %u name%s already (max-names-per-source)", most,
+                              most == 1 ? "" : "s");
         if (quota_names_of_network(quota, &request->source) >= (uint64_t) most * 4)
                 return decide(&request->decision, DNS_RCODE_REFUSED, DNS_EDE_PROHIBITED,
                               "this network has claimed %llu names already (four times "

@@ -91,7 +91,7 @@ def test_an_import_lifts_a_block(lab):
     nsregd.term()
     write_keydb(nsregd, old=owner)
     status, _, errors = nsregd.run("--import-keydb", os.path.join(nsregd.data_dir, f"{ZONE}.keydb"))
-    assert status == 0 and "1 names taken over" in errors, errors
+    assert status == 0 and "1 name taken over" in errors, errors
     nsregd.start()
     assert claim(nsregd, owner, "old", "10.0.0.2", back=50).rcode == "NOERROR"
     assert named.addresses(f"old.{ZONE}") == {"10.0.0.2"}
@@ -106,7 +106,7 @@ def test_a_zone_that_comes_back_adopts(lab):
     write_keydb(nsregd, old=owner)
     nsregd.config["zones"]["e.example"] = {}
     nsregd.start()
-    nsregd.wait_log("1 names taken over")
+    nsregd.wait_log("1 name taken over")
     nsregd.restart()
     zones = nsregd.config["zones"]
     for config in ({"e.example": {}}, zones):
@@ -136,7 +136,7 @@ def test_nobody_else_adopts(lab):
     nsregd = registrar(lab, named)
     write_keydb(nsregd, alias=alias)
     nsregd.start()
-    nsregd.wait_log("1 names taken over")
+    nsregd.wait_log("1 name taken over")
     before = named.records()
     assert claim(nsregd, Key.generate(13), "www", "10.0.0.1").rcode == "REFUSED"
     assert claim(nsregd, alias, "alias", "10.0.0.1").rcode == "REFUSED"

@@ -248,7 +248,7 @@ def test_import_of_the_originals_keys(lab):
         json.dump({f"old.{ZONE}.": entry("old", key, "2099-05-02T10:00:00.123456789+02:00"),
                    f"gone.{ZONE}.": entry("gone", gone, "2018-01-01T00:00:00Z")}, keydb)
     nsregd.start()
-    nsregd.wait_log("1 names taken over")
+    nsregd.wait_log("1 name taken over")
     stranger = nsregd.client(ZONE)
     assert stranger.claim("old", "10.0.0.1").rcode == "REFUSED"
     assert stranger.claim("gone", "10.0.0.1").rcode == "NOERROR"

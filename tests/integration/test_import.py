@@ -44,7 +44,7 @@ def test_of_two_spellings_the_canonical_one_wins(lab):
     thief, owner = Key.generate(14), Key.generate(14)
     for first, second in ((("Foo", thief), ("foo", owner)), (("foo", owner), ("Foo", thief))):
         nsregd = start_with(lab, [(name, entry(name, key)) for name, key in (first, second)])
-        nsregd.wait_log("1 names taken over")
+        nsregd.wait_log("1 name taken over")
         assert f"Foo.{ZONE}." in nsregd.log() and "another spelling" in nsregd.log()
         assert not owns(nsregd, thief, "foo")
         assert owns(nsregd, owner, "foo", 1)
@@ -55,7 +55,7 @@ def test_of_two_strange_spellings_the_older_wins(lab):
     nsregd = start_with(lab, [("FOO", entry("FOO", younger, "2099-05-03T10:00:00Z")),
                               ("Foo", entry("Foo", older, "2099-05-02T10:00:00Z")),
                               ("foo", entry("foo", expired, "2018-01-01T00:00:00Z"))])
-    nsregd.wait_log("1 names taken over")
+    nsregd.wait_log("1 name taken over")
     assert not owns(nsregd, younger, "foo") and not owns(nsregd, expired, "foo", 1)
     assert owns(nsregd, older, "foo", 2)
 
@@ -63,7 +63,7 @@ def test_of_two_strange_spellings_the_older_wins(lab):
 def test_two_spellings_of_one_owner(lab):
     owner = Key.generate(13)
     nsregd = start_with(lab, [("Foo", entry("Foo", owner)), ("foo", entry("foo", owner))])
-    nsregd.wait_log("1 names taken over")
+    nsregd.wait_log("1 name taken over")
     assert "another spelling" not in nsregd.log()
     assert owns(nsregd, owner, "foo")
 
@@ -116,7 +116,7 @@ def test_root_leaves_the_database_to_whose_directory_it_is(lab):
     # Who was another user is watched by no tracer, which the leak detector is.
     nsregd.environment["ASAN_OPTIONS"] += ":detect_leaks=0"
     status, _, errors = nsregd.run("--import-keydb", path)
-    assert status == 0 and "1 names taken over" in errors, errors
+    assert status == 0 and "1 name taken over" in errors, errors
     files = os.listdir(nsregd.data_dir)
     assert "registry.db" in files
     for name in files:

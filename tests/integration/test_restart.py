@@ -431,7 +431,7 @@ def test_failed_import_is_tried_again(lab):
     with open(path, "w", encoding="utf-8") as keydb:
         json.dump({f"old.{ZONE}.": entry}, keydb)
     nsregd.start()
-    nsregd.wait_log("1 names taken over")
+    nsregd.wait_log("1 name taken over")
     refused_to_others(nsregd, "old")
     # Once it was done it is not done again: a name that its owner gave up stays free.
     owner = nsregd.client(ZONE, key=key)

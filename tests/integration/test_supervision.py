@@ -3,10 +3,13 @@
 
 import os
 import queue
+import re
 import socket
 import threading
 
 import pytest
+
+from lab import eventually
 
 ZONE = "d.example"
 
@@ -30,6 +33,13 @@ class ServiceManager(threading.Thread):
     def wait(self, word):
         while word not in self._words.get(timeout=60):
             pass
+
+    def wait_status(self, pattern):
+        """The first status that is like this; in the next minute, however much else it hears."""
+        def next_one():
+            line = re.search("^STATUS=(.*)", self._words.get(timeout=60), re.M)
+            return line and re.search(pattern, line.group(1)) and line.group(1)
+        return eventually(next_one, 60)
 
     def is_silent(self, seconds):
         try:
@@ -69,3 +79,15 @@ def test_the_client_tells_that_it_lives(lab, service_manager):
     nsregc.environment.update(service_manager.environment)
     nsregc.spawn()
     lives(service_manager, nsregc)
+
+
+def test_the_client_counts_its_zones(lab, service_manager):
+    """As a person would: one zone is no zones."""
+    nsregd = lab.nsregd({ZONE: {}, "e.example": {}}).start()
+    for zones, told in (([ZONE], "registered in 1 zone"), ([ZONE, "e.example"], "registered in 2 zones")):
+        nsregc = lab.nsregc(f"box{len(zones)}", server=nsregd, zones=zones, interfaces=["none*"], extra_addresses=["10.0.0.9"])
+        nsregc.environment.update(service_manager.environment)
+        nsregc.spawn()
+        text = service_manager.wait_status(rf"registered in {len(zones)} zones?$")
+        assert text.endswith(told), text
+        nsregc.stop()

@@ -283,7 +283,7 @@ def test_what_root_imports_the_service_can_open(container):
     registrar(container)
     container.write("/root/home.example.keydb", json.dumps({"old.home.example.": entry}), 0o600)
     told = container.run("nsregd", "--import-keydb", "/root/home.example.keydb").stderr
-    assert "1 names taken over" in told, told
+    assert "1 name taken over" in told, told
     assert container.run("find", "/var/lib/nsregd", "!", "-user", "nsregd").stdout == ""
     container.systemctl("start", "nsregd.service")
     assert client().claim("old", "10.0.0.1").rcode == "REFUSED"
