@@ -2,13 +2,14 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "nsregctl/json.h"
 
-static void write_text(const char *text)
+static void write_text(const char *text, size_t size)
 {
         putchar('"');
-        for (; *text; text++) {
+        for (const char *end = text + size; text < end; text++) {
                 unsigned char c = (unsigned char) *text;
 
                 if (c == '"' || c == '\\')
@@ -38,7 +39,7 @@ static void begin_value(struct json *json, const char *key)
         json->comma = true;
         if (!key)
                 return;
-        write_text(key);
+        write_text(key, strlen(key));
         fputs(json->pretty ? ": " : ":", stdout);
 }
 
@@ -61,10 +62,15 @@ void json_end(struct json *json, char bracket)
                 putchar('\n');
 }
 
-void json_string(struct json *json, const char *key, const char *text)
+void json_string_n(struct json *json, const char *key, const char *text, size_t size)
 {
         begin_value(json, key);
-        write_text(text);
+        write_text(text, size);
+}
+
+void json_string(struct json *json, const char *key, const char *text)
+{
+        json_string_n(json, key, text, strlen(text));
 }
 
 void json_number(struct json *json, const char *key, uint64_t number)
@@ -77,10 +83,4 @@ void json_boolean(struct json *json, const char *key, bool value)
 {
         begin_value(json, key);
         fputs(value ? "true" : "false", stdout);
-}
-
-void json_members(struct json *json, const char *text)
-{
-        begin_value(json, NULL);
-        fputs(text, stdout);
 }

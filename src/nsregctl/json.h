@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* JSON that is no table, written as it goes. */
+/* JSON, written as it goes. */
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct json {
@@ -17,7 +18,6 @@ void json_begin(struct json *json, const char *key, char bracket);
 /* "bracket" is '}' or ']'. Behind the last one the line ends. */
 void json_end(struct json *json, char bracket);
 void json_string(struct json *json, const char *key, const char *text);
+void json_string_n(struct json *json, const char *key, const char *text, size_t size);
 void json_number(struct json *json, const char *key, uint64_t number);
 void json_boolean(struct json *json, const char *key, bool value);
-/* Members that were written by somebody else, without the brackets around them. */
-void json_members(struct json *json, const char *text);

@@ -17,12 +17,12 @@ struct event_kind {
 };
 
 static const struct event_kind kinds[] = {
-        { "NameClaimed", "ss", { "name", "source" }, "%s claimed from %s" },
-        { "NameReleased", "s", { "name" }, "%s released" },
-        { "KeyChanged", "ss", { "name", "fingerprint" }, "%s has a new key, %s" },
-        { "NameExpired", "s", { "name" }, "%s expired" },
-        { "NamesExpired", "t", { "count" }, "%s more names expired" },
-        { "ClaimRefused", "sss", { "name", "source", "reason" }, "%s refused to %s: %s" },
+        { "NameClaimed", "ss", { "Name", "Source" }, "%s claimed from %s" },
+        { "NameReleased", "s", { "Name" }, "%s released" },
+        { "KeyChanged", "ss", { "Name", "KeyFingerprint" }, "%s has a new key, %s" },
+        { "NameExpired", "s", { "Name" }, "%s expired" },
+        { "NamesExpired", "t", { "Count" }, "%s more names expired" },
+        { "ClaimRefused", "sss", { "Name", "Source", "Reason" }, "%s refused to %s: %s" },
 };
 
 static void print_people(const char *time, const struct event_kind *kind, const char *const values[static 3])
@@ -44,15 +44,15 @@ static void print_event(const struct context *context, const struct event_kind *
                         const char *const values[static 3])
 {
         char time[TIMESTAMP_FORMAT_MAX];
+        usec_t now = now_usec(CLOCK_REALTIME);
         struct json json = { 0 };
 
-        timestamp_format(time, sizeof(time), now_usec(CLOCK_REALTIME));
         if (context->output == OUTPUT_TABLE)
-                print_people(time, kind, values);
+                print_people(timestamp_format(time, sizeof(time), now), kind, values);
         else {
                 json_begin(&json, NULL, '{');
-                json_string(&json, "time", time);
-                json_string(&json, "event", kind->member);
+                json_number(&json, "TimeUSec", now);
+                json_string(&json, "Event", kind->member);
                 for (unsigned i = 0; i < ELEMENTSOF(kind->fields) && kind->fields[i]; i++)
                         if (kind->signature[i] == 't')
                                 json_number(&json, kind->fields[i], strtoull(values[i], NULL, 10));

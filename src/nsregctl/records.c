@@ -11,11 +11,11 @@
 enum { RECORDS_REGISTRATION, RECORDS_NAME, RECORDS_TYPE, RECORDS_DATA, RECORDS_LEASE };
 
 static const struct column records_columns[] = {
-        [RECORDS_REGISTRATION] = { "REGISTRATION", COLUMN_TEXT },
-        [RECORDS_NAME] = { "NAME", COLUMN_TEXT },
-        [RECORDS_TYPE] = { "TYPE", COLUMN_TEXT },
-        [RECORDS_DATA] = { "DATA", COLUMN_TEXT },
-        [RECORDS_LEASE] = { "LEASE ENDS", COLUMN_TIME },
+        [RECORDS_REGISTRATION] = { "REGISTRATION", "Registration", COLUMN_TEXT },
+        [RECORDS_NAME] = { "NAME", "Name", COLUMN_TEXT },
+        [RECORDS_TYPE] = { "TYPE", "Type", COLUMN_TEXT },
+        [RECORDS_DATA] = { "DATA", "Data", COLUMN_TEXT },
+        [RECORDS_LEASE] = { "LEASE ENDS", "LeaseEndUSec", COLUMN_TIME },
 };
 
 static int read_record(sd_bus_message *reply, struct table *table, const char **ret_registration)
@@ -91,7 +91,7 @@ int list_records(struct context *context, const char *zone, const char *glob)
                         context->type);
                 return -EINVAL;
         }
-        table = table_new("records", records_columns, ELEMENTSOF(records_columns), context->output,
+        table = table_new("Records", records_columns, ELEMENTSOF(records_columns), context->output,
                           context->legend);
         if (!table)
                 return say_no_memory();

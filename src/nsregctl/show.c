@@ -19,8 +19,8 @@ struct view {
 enum { SHOW_KEY, SHOW_VALUE };
 
 static const struct column show_columns[] = {
-        [SHOW_KEY] = { "PROPERTY", COLUMN_TEXT },
-        [SHOW_VALUE] = { "VALUE", COLUMN_TEXT },
+        [SHOW_KEY] = { "PROPERTY", "Property", COLUMN_TEXT },
+        [SHOW_VALUE] = { "VALUE", "Value", COLUMN_TEXT },
 };
 
 /* What a property is called for people and in JSON. */
@@ -30,15 +30,15 @@ static const struct label {
         const char *key;
         char type;
 } labels[] = {
-        { "Name", "Name", "name", 's' },
-        { "Zone", "Zone", "zone", 's' },
-        { "Algorithm", "Algorithm", "algorithm", 's' },
-        { "KeyTag", "Key tag", "key_tag", 'q' },
-        { "KeyFingerprint", "Key fingerprint", "key_fingerprint", 's' },
-        { "KeyLeaseEndUSec", "Key lease ends", "key_lease_ends", 't' },
-        { "ClaimedUSec", "Claimed", "claimed", 't' },
-        { "LastSeenUSec", "Last seen", "seen", 't' },
-        { "Source", "Source", "source", 's' },
+        { "Name", "Name", "Name", 's' },
+        { "Zone", "Zone", "Zone", 's' },
+        { "Algorithm", "Algorithm", "Algorithm", 's' },
+        { "KeyTag", "Key tag", "KeyTag", 'q' },
+        { "KeyFingerprint", "Key fingerprint", "KeyFingerprint", 's' },
+        { "KeyLeaseEndUSec", "Key lease ends", "KeyLeaseEndUSec", 't' },
+        { "ClaimedUSec", "Claimed", "ClaimedUSec", 't' },
+        { "LastSeenUSec", "Last seen", "LastSeenUSec", 't' },
+        { "Source", "Source", "Source", 's' },
 };
 
 static int row(struct view *view, const char *title, const char *value)
@@ -63,7 +63,7 @@ static int show_published(sd_bus_message *reply, struct view *view)
         int published, r;
 
         if (!view->table)
-                json_begin(&view->json, "published", '{');
+                json_begin(&view->json, "Upstreams", '[');
         r = sd_bus_message_enter_container(reply, 'v', "a{sb}");
         if (r >= 0)
                 r = sd_bus_message_enter_container(reply, 'a', "{sb}");
@@ -71,14 +71,17 @@ static int show_published(sd_bus_message *reply, struct view *view)
                 char title[1100];
 
                 if (!view->table) {
-                        json_boolean(&view->json, upstream, published);
+                        json_begin(&view->json, NULL, '{');
+                        json_string(&view->json, "Upstream", upstream);
+                        json_boolean(&view->json, "Published", published);
+                        json_end(&view->json, '}');
                         continue;
                 }
                 snprintf(title, sizeof(title), "Published %s", upstream);
                 r = row(view, title, published ? "yes" : "not yet");
         }
         if (!view->table)
-                json_end(&view->json, '}');
+                json_end(&view->json, ']');
         if (r >= 0)
                 r = sd_bus_message_exit_container(reply);
         if (r >= 0)
@@ -106,13 +109,13 @@ static int show_addresses(sd_bus_message *reply, struct view *view)
                 r = row(view, "Addresses", addresses);
                 return r < 0 ? r : row_time(view, "Lease ends", end_usec);
         }
-        json_begin(&view->json, "addresses", '[');
+        json_begin(&view->json, "Addresses", '[');
         rest = addresses;
         while ((address = strsep(&rest, " ")))
                 if (address[0])
                         json_string(&view->json, NULL, address);
         json_end(&view->json, ']');
-        json_number(&view->json, "lease_ends", end_usec);
+        json_number(&view->json, "LeaseEndUSec", end_usec);
         return 0;
 }
 
@@ -146,10 +149,10 @@ static int show_record(sd_bus_message *reply, struct view *view)
                 return row(view, title, text);
         }
         json_begin(&view->json, NULL, '{');
-        json_string(&view->json, "name", name);
-        json_string(&view->json, "type", type_text);
-        json_string(&view->json, "rdata", text);
-        json_number(&view->json, "lease_ends", end_usec);
+        json_string(&view->json, "Name", name);
+        json_string(&view->json, "Type", type_text);
+        json_string(&view->json, "Data", text);
+        json_number(&view->json, "LeaseEndUSec", end_usec);
         json_end(&view->json, '}');
         return 0;
 }
@@ -159,7 +162,7 @@ static int show_records(sd_bus_message *reply, struct view *view)
         int r;
 
         if (!view->table)
-                json_begin(&view->json, "records", '[');
+                json_begin(&view->json, "Records", '[');
         r = sd_bus_message_enter_container(reply, 'v', "a(sqayt)");
         if (r >= 0)
                 r = sd_bus_message_enter_container(reply, 'a', "(sqayt)");

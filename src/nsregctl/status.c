@@ -42,12 +42,12 @@ static int status_for_scripts(struct context *context, bool registrar, bool clie
 
         context->whole = &json;
         json_begin(&json, NULL, '{');
-        json_boolean(&json, "registrar_running", registrar);
+        json_boolean(&json, "RegistrarRunning", registrar);
         if (registrar)
                 r = verb_zones(context, 0, NULL);
         if (registrar && r >= 0)
                 r = verb_upstreams(context, 0, NULL);
-        json_boolean(&json, "client_running", client);
+        json_boolean(&json, "ClientRunning", client);
         if (client && r >= 0)
                 r = client_status(context);
         json_end(&json, '}');

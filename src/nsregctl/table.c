@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-#include <ctype.h>
 #include <inttypes.h>
 #include <langinfo.h>
 #include <libsmartcols.h>
@@ -27,7 +26,9 @@ void table_set_terminal(unsigned width, bool colours)
 struct table {
         struct libscols_table *table;
         struct libscols_line *line;
+        const char *name;
         const struct column *columns;
+        unsigned n_columns;
         enum output output;
         unsigned n_rows;
 };
@@ -49,23 +50,9 @@ static bool is_json(const struct table *table)
 
 static int add_column(struct table *table, const struct column *column)
 {
-        char title[64];
-        struct libscols_column *added;
-        int flags = 0;
+        int flags = column->kind == COLUMN_NUMBER ? SCOLS_FL_RIGHT : 0;
 
-        snprintf(title, sizeof(title), "%s", column->title);
-        for (char *c = title; is_json(table) && *c; c++)
-                *c = *c == ' ' ? '_' : (char) tolower((unsigned char) *c);
-        if (column->kind == COLUMN_NUMBER)
-                flags |= SCOLS_FL_RIGHT;
-        added = scols_table_new_column(table->table, title, 0, flags);
-        if (!added)
-                return -ENOMEM;
-        if (is_json(table) && (column->kind == COLUMN_NUMBER || column->kind == COLUMN_TIME))
-                return scols_column_set_json_type(added, SCOLS_JSON_NUMBER);
-        if (is_json(table) && column->kind == COLUMN_BOOLEAN)
-                return scols_column_set_json_type(added, SCOLS_JSON_BOOLEAN);
-        return 0;
+        return scols_table_new_column(table->table, column->title, 0, flags) ? 0 : -ENOMEM;
 }
 
 struct table *table_new(const char *name, const struct column *columns, unsigned n_columns,
@@ -75,14 +62,14 @@ struct table *table_new(const char *name, const struct column *columns, unsigned
 
         if (!table)
                 return NULL;
+        table->name = name;
         table->columns = columns;
+        table->n_columns = n_columns;
         table->output = output;
         table->table = scols_new_table();
-        if (!table->table || scols_table_set_name(table->table, name) < 0)
+        if (!table->table)
                 return NULL;
-        if (is_json(table))
-                (void) scols_table_enable_json(table->table, 1);
-        else {
+        if (!is_json(table)) {
                 (void) scols_table_enable_noheadings(table->table, !legend);
                 (void) scols_table_enable_colors(table->table, terminal.colours);
                 /* It would cut in the middle of a word, without a mark. */
@@ -137,9 +124,7 @@ int table_set_time(struct table *table, unsigned column, uint64_t real_usec)
 
 int table_set_boolean(struct table *table, unsigned column, bool value)
 {
-        /* libsmartcols makes JSON's words of these. */
-        return scols_line_set_data(table->line, column,
-                                   is_json(table) ? (value ? "1" : "0") : (value ? "yes" : "no"));
+        return scols_line_set_data(table->line, column, value ? "yes" : "no");
 }
 
 void table_colour(struct table *table, unsigned column, const char *colour)
@@ -155,56 +140,52 @@ unsigned table_rows(const struct table *table)
         return table->n_rows;
 }
 
-/* libsmartcols writes JSON for people; without white space outside of strings it is one line for scripts. */
-static void shorten(char *text)
+static void write_words(struct json *json, const char *key, const char *text)
 {
-        bool in_string = false, escaped = false;
-        char *to = text;
+        json_begin(json, key, '[');
+        for (const char *word = text + strspn(text, " "); *word; word += strspn(word, " ")) {
+                size_t size = strcspn(word, " ");
 
-        for (const char *c = text; *c; c++) {
-                if (!in_string && isspace((unsigned char) *c))
-                        continue;
-                *to++ = *c;
-                if (*c == '"' && !escaped)
-                        in_string = !in_string;
-                escaped = in_string && *c == '\\' && !escaped;
+                json_string_n(json, NULL, word, size);
+                word += size;
         }
-        *to = '\0';
+        json_end(json, ']');
 }
 
-static int format_json(struct table *table, char **ret)
+/* A number is kept as it was printed; what was never set is as if it were empty. */
+static void write_cell(struct json *json, const struct column *column, const char *text)
 {
-        int r;
-
-        /* An empty table prints nothing at all, which is no JSON. */
-        if (table->n_rows == 0)
-                return asprintf(ret, "{\"%s\":[]}", scols_table_get_name(table->table)) < 0 ? -ENOMEM : 0;
-        r = scols_print_table_to_string(table->table, ret);
-        if (r >= 0 && table->output == OUTPUT_JSON_SHORT)
-                shorten(*ret);
-        return r;
+        switch (column->kind) {
+        case COLUMN_TEXT:
+        case COLUMN_WIDE:
+                json_string(json, column->key, text ?: "");
+                break;
+        case COLUMN_WORDS:
+                write_words(json, column->key, text ?: "");
+                break;
+        case COLUMN_NUMBER:
+        case COLUMN_TIME:
+                json_number(json, column->key, text ? strtoull(text, NULL, 10) : 0);
+                break;
+        case COLUMN_BOOLEAN:
+                json_boolean(json, column->key, text && streq(text, "yes"));
+                break;
+        }
 }
 
-int table_format_members(struct table *table, char **ret)
+void table_write(const struct table *table, struct json *json)
 {
-        _cleanup_free_ char *text = NULL;
-        char *begin, *end;
-        int r;
+        json_begin(json, table->name, '[');
+        for (size_t i = 0; i < table->n_rows; i++) {
+                struct libscols_line *line = scols_table_get_line(table->table, i);
 
-        r = format_json(table, &text);
-        if (r < 0)
-                return r;
-        begin = strchr(text, '{');
-        end = strrchr(text, '}');
-        if (!begin || !end)
-                return -EBADMSG;
-        begin++;
-        while (isspace((unsigned char) *begin))
-                begin++;
-        while (end > begin && isspace((unsigned char) end[-1]))
-                end--;
-        *ret = strndup(begin, (size_t) (end - begin));
-        return *ret ? 0 : -ENOMEM;
+                json_begin(json, NULL, '{');
+                for (unsigned j = 0; j < table->n_columns; j++)
+                        write_cell(json, &table->columns[j],
+                                   scols_cell_get_data(scols_line_get_cell(line, j)));
+                json_end(json, '}');
+        }
+        json_end(json, ']');
 }
 
 /* ------ to the width of a terminal ------ */
@@ -283,7 +264,7 @@ static int fit(struct table *table)
                 size_t width, excess = total - terminal.width;
                 int r;
 
-                if (table->columns[i].kind != COLUMN_WIDE)
+                if (table->columns[i].kind != COLUMN_WIDE && table->columns[i].kind != COLUMN_WORDS)
                         continue;
                 width = column_width(table, i);
                 r = column_shorten(table, i,
@@ -297,18 +278,15 @@ static int fit(struct table *table)
 
 int table_print(struct table *table)
 {
-        _cleanup_free_ char *text = NULL;
+        struct json json = { .pretty = table->output == OUTPUT_JSON_PRETTY };
         int r;
 
         if (!is_json(table)) {
                 r = fit(table);
                 return r < 0 ? r : scols_print_table(table->table);
         }
-        r = format_json(table, &text);
-        if (r < 0)
-                return r;
-        fputs(text, stdout);
-        if (text[0] && text[strlen(text) - 1] != '\n')
-                putchar('\n');
+        json_begin(&json, NULL, '{');
+        table_write(table, &json);
+        json_end(&json, '}');
         return 0;
 }

@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "nsregctl/json.h"
+
 enum output {
         OUTPUT_TABLE,
         OUTPUT_JSON_PRETTY,
@@ -16,14 +18,16 @@ enum output {
 
 enum column_kind {
         COLUMN_TEXT,
-        COLUMN_WIDE, /* words, of which the last may be left out when the terminal is narrow */
+        COLUMN_WORDS, /* as COLUMN_WIDE; an array for scripts */
+        COLUMN_WIDE,  /* words, of which the last may be left out when the terminal is narrow */
         COLUMN_NUMBER,
         COLUMN_BOOLEAN,
         COLUMN_TIME, /* usec of CLOCK_REALTIME: "in 5min" for people, the number for scripts */
 };
 
 struct column {
-        const char *title; /* for people; its lower-case form with underscores is JSON's */
+        const char *title; /* for people */
+        const char *key;   /* for scripts: as the property on the bus is called, a point in time ...USec */
         enum column_kind kind;
 };
 
@@ -32,7 +36,7 @@ struct table;
 /* What a person will see it on; before a pager takes the terminal's place. "width" 0: nothing is left out. */
 void table_set_terminal(unsigned width, bool colours);
 
-/* "name" is JSON's name of the whole. NULL when memory is out. */
+/* "name" is JSON's name of the whole, and stays the caller's as "columns". NULL when memory is out. */
 struct table *table_new(const char *name, const struct column *columns, unsigned n_columns,
                         enum output output, bool legend);
 struct table *table_free(struct table *table);
@@ -47,6 +51,5 @@ void table_colour(struct table *table, unsigned column, const char *colour);
 unsigned table_rows(const struct table *table);
 /* Prints all. 0 or -errno. */
 int table_print(struct table *table);
-/* JSON without the brackets around the whole, to be a part of something else; owned by the caller. 0 or
- * -errno. */
-int table_format_members(struct table *table, char **ret);
+/* As a member of something else. */
+void table_write(const struct table *table, struct json *json);

@@ -88,10 +88,14 @@ enum {
 };
 
 static const struct column list_columns[] = {
-        [LIST_NAME] = { "NAME", COLUMN_TEXT },        [LIST_ADDRESSES] = { "ADDRESSES", COLUMN_WIDE },
-        [LIST_LEASE] = { "LEASE ENDS", COLUMN_TIME }, [LIST_KEY_LEASE] = { "KEY LEASE ENDS", COLUMN_TIME },
-        [LIST_SEEN] = { "SEEN", COLUMN_TIME },        [LIST_SOURCE] = { "SOURCE", COLUMN_TEXT },
-        [LIST_KEY] = { "KEY TAG", COLUMN_NUMBER },    [LIST_PUBLISHED] = { "PUBLISHED", COLUMN_BOOLEAN },
+        [LIST_NAME] = { "NAME", "Name", COLUMN_TEXT },
+        [LIST_ADDRESSES] = { "ADDRESSES", "Addresses", COLUMN_WORDS },
+        [LIST_LEASE] = { "LEASE ENDS", "LeaseEndUSec", COLUMN_TIME },
+        [LIST_KEY_LEASE] = { "KEY LEASE ENDS", "KeyLeaseEndUSec", COLUMN_TIME },
+        [LIST_SEEN] = { "SEEN", "LastSeenUSec", COLUMN_TIME },
+        [LIST_SOURCE] = { "SOURCE", "Source", COLUMN_TEXT },
+        [LIST_KEY] = { "KEY TAG", "KeyTag", COLUMN_NUMBER },
+        [LIST_PUBLISHED] = { "PUBLISHED", "Published", COLUMN_BOOLEAN },
 };
 
 /* One registration into a row; *ret_name is a view into the message. */
@@ -171,7 +175,7 @@ int verb_list(struct context *context, int argc, char *argv[])
                 glob = argv[1];
         if (context->type)
                 return list_records(context, zone, glob);
-        table = table_new("registrations", list_columns, ELEMENTSOF(list_columns), context->output,
+        table = table_new("Registrations", list_columns, ELEMENTSOF(list_columns), context->output,
                           context->legend);
         if (!table)
                 return say_no_memory();
@@ -193,9 +197,12 @@ int verb_list(struct context *context, int argc, char *argv[])
 enum { ZONE_NAME, ZONE_NAMES, ZONE_RECORDS, ZONE_SERIAL, ZONE_BUILTIN, ZONE_NETS };
 
 static const struct column zone_columns[] = {
-        [ZONE_NAME] = { "ZONE", COLUMN_TEXT },          [ZONE_NAMES] = { "NAMES", COLUMN_NUMBER },
-        [ZONE_RECORDS] = { "RECORDS", COLUMN_NUMBER },  [ZONE_SERIAL] = { "SERIAL", COLUMN_NUMBER },
-        [ZONE_BUILTIN] = { "BUILTIN", COLUMN_BOOLEAN }, [ZONE_NETS] = { "ALLOWED NETS", COLUMN_WIDE },
+        [ZONE_NAME] = { "ZONE", "Zone", COLUMN_TEXT },
+        [ZONE_NAMES] = { "NAMES", "NameCount", COLUMN_NUMBER },
+        [ZONE_RECORDS] = { "RECORDS", "RecordCount", COLUMN_NUMBER },
+        [ZONE_SERIAL] = { "SERIAL", "Serial", COLUMN_NUMBER },
+        [ZONE_BUILTIN] = { "BUILTIN", "Builtin", COLUMN_BOOLEAN },
+        [ZONE_NETS] = { "ALLOWED NETS", "AllowedNets", COLUMN_WORDS },
 };
 
 /* Sets a cell from the variant that comes next. */
@@ -252,18 +259,15 @@ static int print_objects(struct context *context, const char *service, const cha
                          unsigned n_columns, object_callback read, const char *none)
 {
         struct table *table = table_new(name, columns, n_columns, context->output, context->legend);
-        _cleanup_free_ char *members = NULL;
         int r;
 
         if (!table)
                 return say_no_memory();
         r = each_object(context, service, path, interface, read, table);
-        if (r >= 0 && context->whole) {
-                r = table_format_members(table, &members);
-                if (r >= 0)
-                        json_members(context->whole, members);
-        } else if (r >= 0 && table_rows(table) == 0 && none && context->output == OUTPUT_TABLE &&
-                   context->legend)
+        if (r >= 0 && context->whole)
+                table_write(table, context->whole);
+        else if (r >= 0 && table_rows(table) == 0 && none && context->output == OUTPUT_TABLE &&
+                 context->legend)
                 printf("%s\n", none);
         else if (r >= 0)
                 r = table_print(table);
@@ -274,7 +278,7 @@ static int print_objects(struct context *context, const char *service, const cha
 int verb_zones(struct context *context, int argc, char *argv[])
 {
         return print_objects(context, REGISTRY_SERVICE, REGISTRY_PATH "/zone", "org.nsreg.Registry1.Zone",
-                             "zones", zone_columns, ELEMENTSOF(zone_columns), read_zone, NULL);
+                             "Zones", zone_columns, ELEMENTSOF(zone_columns), read_zone, NULL);
 }
 
 enum {
@@ -289,14 +293,14 @@ enum {
 };
 
 static const struct column upstream_columns[] = {
-        [UPSTREAM_TYPE] = { "TYPE", COLUMN_TEXT },
-        [UPSTREAM_TARGET] = { "TARGET", COLUMN_TEXT },
-        [UPSTREAM_ZONE] = { "ZONE", COLUMN_TEXT },
-        [UPSTREAM_STATE] = { "STATE", COLUMN_TEXT },
-        [UPSTREAM_PENDING] = { "PENDING", COLUMN_NUMBER },
-        [UPSTREAM_REFUSED] = { "REFUSED", COLUMN_NUMBER },
-        [UPSTREAM_SUCCESS] = { "LAST SUCCESS", COLUMN_TIME },
-        [UPSTREAM_ERROR] = { "LAST ERROR", COLUMN_WIDE },
+        [UPSTREAM_TYPE] = { "TYPE", "Type", COLUMN_TEXT },
+        [UPSTREAM_TARGET] = { "TARGET", "Target", COLUMN_TEXT },
+        [UPSTREAM_ZONE] = { "ZONE", "Zone", COLUMN_TEXT },
+        [UPSTREAM_STATE] = { "STATE", "State", COLUMN_TEXT },
+        [UPSTREAM_PENDING] = { "PENDING", "Pending", COLUMN_NUMBER },
+        [UPSTREAM_REFUSED] = { "REFUSED", "Refused", COLUMN_NUMBER },
+        [UPSTREAM_SUCCESS] = { "LAST SUCCESS", "LastSuccessUSec", COLUMN_TIME },
+        [UPSTREAM_ERROR] = { "LAST ERROR", "LastError", COLUMN_WIDE },
 };
 
 static int read_upstream(void *userdata, const char *path, sd_bus_message *properties)
@@ -339,17 +343,18 @@ static int read_upstream(void *userdata, const char *path, sd_bus_message *prope
 int verb_upstreams(struct context *context, int argc, char *argv[])
 {
         return print_objects(context, REGISTRY_SERVICE, REGISTRY_PATH "/upstream",
-                             "org.nsreg.Registry1.Upstream", "upstreams", upstream_columns,
+                             "org.nsreg.Registry1.Upstream", "Upstreams", upstream_columns,
                              ELEMENTSOF(upstream_columns), read_upstream, NULL);
 }
 
 /* --- reserved --- */
 
-static const struct column reserved_columns[] = { { "NAME", COLUMN_TEXT }, { "REFUSED KEY", COLUMN_WIDE } };
+static const struct column reserved_columns[] = { { "NAME", "Name", COLUMN_TEXT },
+                                                  { "REFUSED KEY", "RefusedKeyFingerprint", COLUMN_WIDE } };
 
 int verb_reserved(struct context *context, int argc, char *argv[])
 {
-        struct table *table = table_new("reserved", reserved_columns, ELEMENTSOF(reserved_columns),
+        struct table *table = table_new("Reserved", reserved_columns, ELEMENTSOF(reserved_columns),
                                         context->output, context->legend);
         const char *name, *fingerprint;
         char after[1100] = "";
@@ -459,7 +464,8 @@ int verb_simple(struct context *context, int argc, char *argv[])
 
 /* --- statistics --- */
 
-static const struct column statistics_columns[] = { { "COUNTER", COLUMN_TEXT }, { "VALUE", COLUMN_NUMBER } };
+static const struct column statistics_columns[] = { { "COUNTER", "Counter", COLUMN_TEXT },
+                                                    { "VALUE", "Value", COLUMN_NUMBER } };
 
 static void print_prometheus(const char *key, uint64_t value)
 {
@@ -478,7 +484,7 @@ static void print_prometheus(const char *key, uint64_t value)
 
 int verb_statistics(struct context *context, int argc, char *argv[])
 {
-        struct table *table = table_new("statistics", statistics_columns, ELEMENTSOF(statistics_columns),
+        struct table *table = table_new("Statistics", statistics_columns, ELEMENTSOF(statistics_columns),
                                         context->output, context->legend);
         sd_bus_error error = SD_BUS_ERROR_NULL;
         sd_bus_message *reply = NULL, *count = NULL;
@@ -528,13 +534,13 @@ finish:
 enum { CLIENT_ZONE, CLIENT_NAME, CLIENT_STATE, CLIENT_SERVER, CLIENT_REGISTERED, CLIENT_NEXT, CLIENT_ERROR };
 
 static const struct column client_columns[] = {
-        [CLIENT_ZONE] = { "ZONE", COLUMN_TEXT },
-        [CLIENT_NAME] = { "NAME", COLUMN_TEXT },
-        [CLIENT_STATE] = { "STATE", COLUMN_TEXT },
-        [CLIENT_SERVER] = { "SERVER", COLUMN_TEXT },
-        [CLIENT_REGISTERED] = { "REGISTERED", COLUMN_WIDE },
-        [CLIENT_NEXT] = { "NEXT", COLUMN_TIME },
-        [CLIENT_ERROR] = { "LAST ERROR", COLUMN_WIDE },
+        [CLIENT_ZONE] = { "ZONE", "Zone", COLUMN_TEXT },
+        [CLIENT_NAME] = { "NAME", "Name", COLUMN_TEXT },
+        [CLIENT_STATE] = { "STATE", "State", COLUMN_TEXT },
+        [CLIENT_SERVER] = { "SERVER", "Server", COLUMN_TEXT },
+        [CLIENT_REGISTERED] = { "REGISTERED", "Registered", COLUMN_WORDS },
+        [CLIENT_NEXT] = { "NEXT", "NextRefreshUSec", COLUMN_TIME },
+        [CLIENT_ERROR] = { "LAST ERROR", "LastError", COLUMN_WIDE },
 };
 
 static int read_client_zone(void *userdata, const char *path, sd_bus_message *properties)
@@ -578,9 +584,9 @@ static int read_client_zone(void *userdata, const char *path, sd_bus_message *pr
 enum { LEFT_OUT_ADDRESS, LEFT_OUT_INTERFACE, LEFT_OUT_RULE };
 
 static const struct column left_out_columns[] = {
-        [LEFT_OUT_ADDRESS] = { "ADDRESS", COLUMN_TEXT },
-        [LEFT_OUT_INTERFACE] = { "INTERFACE", COLUMN_TEXT },
-        [LEFT_OUT_RULE] = { "LEFT OUT BY", COLUMN_WIDE },
+        [LEFT_OUT_ADDRESS] = { "ADDRESS", "Address", COLUMN_TEXT },
+        [LEFT_OUT_INTERFACE] = { "INTERFACE", "Interface", COLUMN_TEXT },
+        [LEFT_OUT_RULE] = { "LEFT OUT BY", "Rule", COLUMN_WIDE },
 };
 
 static int read_left_out(struct table *table, sd_bus_message *reply)
@@ -603,9 +609,8 @@ static int read_left_out(struct table *table, sd_bus_message *reply)
 /* Addresses that are not registered, by which rule; people are not told that there are none. */
 static int print_left_out(struct context *context, sd_bus_message *reply)
 {
-        struct table *table = table_new("left_out", left_out_columns, ELEMENTSOF(left_out_columns),
+        struct table *table = table_new("LeftOut", left_out_columns, ELEMENTSOF(left_out_columns),
                                         context->output, context->legend);
-        _cleanup_free_ char *members = NULL;
         int r;
 
         if (!table)
@@ -613,11 +618,9 @@ static int print_left_out(struct context *context, sd_bus_message *reply)
         r = read_left_out(table, reply);
         if (r < 0)
                 r = say_unreadable(r);
-        else if (context->whole) {
-                r = table_format_members(table, &members);
-                if (r >= 0)
-                        json_members(context->whole, members);
-        } else if (table_rows(table) > 0) {
+        else if (context->whole)
+                table_write(table, context->whole);
+        else if (table_rows(table) > 0) {
                 putchar('\n');
                 r = table_print(table);
         }
@@ -627,7 +630,7 @@ static int print_left_out(struct context *context, sd_bus_message *reply)
 
 static int print_client(struct context *context, sd_bus_message *left_out)
 {
-        int r = print_objects(context, CLIENT_SERVICE, CLIENT_PATH, "org.nsreg.Client1.Zone", "client",
+        int r = print_objects(context, CLIENT_SERVICE, CLIENT_PATH, "org.nsreg.Client1.Zone", "Client",
                               client_columns, ELEMENTSOF(client_columns), read_client_zone,
                               "No zone to register in: none is configured, and none was found.");
 

@@ -77,7 +77,7 @@ def main():
             def ended():
                 counters = subprocess.run([program("nsregctl"), "statistics", "--json=short"], stdout=subprocess.PIPE,
                                           env={**os.environ, **bus.environment}, check=True).stdout
-                rows = {row["counter"]: row["value"] for row in json.loads(counters)["statistics"]}
+                rows = {row["Counter"]: row["Value"] for row in json.loads(counters)["Statistics"]}
                 return rows["expiries"] >= NAMES // 10
             eventually(ended, 60)
 

@@ -195,8 +195,8 @@ def test_what_was_left_out_is_listed(lab):
     status, output, errors = nsregctl.run("--json=short", "client", "status")
     assert status == 0, errors
     shown = json.loads(output)
-    assert [zone["name"] for zone in shown["client"]] == [NAME]
-    assert {(row["address"], row["interface"], row["left_out_by"]) for row in shown["left_out"]} == {
+    assert [zone["Name"] for zone in shown["Client"]] == [NAME]
+    assert {(row["Address"], row["Interface"], row["Rule"]) for row in shown["LeftOut"]} == {
         ("172.17.0.1", "docker0", "a bridge inside this machine, without a default route"),
         ("10.7.7.7", "eth0", "excluded by exclude-subnets")}
     status, output, errors = nsregctl.run("client")

@@ -67,7 +67,7 @@ def control(lab):
 
 def test_list(control):
     assert "0 names." in control.table("list")
-    assert control.json("list") == {"registrations": []}
+    assert control.json("list") == {"Registrations": []}
     control.claim("foo", "10.0.0.1", "10.0.0.2", ttl=1000, key_ttl=5000)
     control.claim("bar", "10.0.0.3", ttl=1000, key_ttl=5000)
     assert control.nsregd.client("e.example").claim("foo", "10.0.0.4").rcode == "NOERROR"
@@ -75,28 +75,28 @@ def test_list(control):
     assert lines[0].split()[:2] == ["NAME", "ADDRESSES"] and lines[-1] == "3 names."
     assert re.search(r"^bar\.d\.example\s+10\.0\.0\.3\s+in 1\d?min", lines[1]), lines
     assert re.search(r"^foo\.d\.example\s+10\.0\.0\.1 10\.0\.0\.2\s.*127\.0\.0\.1.*yes", lines[2]), lines
-    rows = {row["name"]: row for row in control.json("list")["registrations"]}
+    rows = {row["Name"]: row for row in control.json("list")["Registrations"]}
     assert sorted(rows) == ["bar.d.example", "foo.d.example", "foo.e.example"]
     foo = rows["foo.d.example"]
-    assert foo["addresses"] == "10.0.0.1 10.0.0.2" and foo["published"] is True and foo["source"] == "127.0.0.1"
-    assert foo["key_tag"] == control.client.key.tag and foo["key_lease_ends"] > foo["lease_ends"] > foo["seen"] > 0
+    assert foo["Addresses"] == ["10.0.0.1", "10.0.0.2"] and foo["Published"] is True and foo["Source"] == "127.0.0.1"
+    assert foo["KeyTag"] == control.client.key.tag and foo["KeyLeaseEndUSec"] > foo["LeaseEndUSec"] > foo["LastSeenUSec"] > 0
     assert "foo.e.example" not in control.table("list", ZONE) and "foo.d.example" in control.table("list", ZONE)
-    assert [row["name"] for row in control.json("list", "B*")["registrations"]] == ["bar.d.example"]
+    assert [row["Name"] for row in control.json("list", "B*")["Registrations"]] == ["bar.d.example"]
     assert "NAME" not in control.table("--no-legend", "list") and "names" not in control.table("--no-legend", "list")
     assert "elsewhere.example" in control.fails("list", "elsewhere.example")
     for words in (["nope"], ["--type=A", "nope"]):
         assert control.fails("list", *words) == 'nsregctl: No name is like "nope".\n'
     # A document is one also then.
     done = control.run("--json=short", "list", "nope")
-    assert done.returncode == 1 and json.loads(done.stdout) == {"registrations": []} and "nope" in done.stderr
+    assert done.returncode == 1 and json.loads(done.stdout) == {"Registrations": []} and "nope" in done.stderr
 
 
 def test_list_pages(control):
     with control.client.connect() as connection:
         for number in range(1203):
             control.client.send(control.client.original(f"host{number}", ["10.0.0.1"]), connection)
-    rows = control.json("list")["registrations"]
-    assert len({row["name"] for row in rows}) == len(rows) == 1203
+    rows = control.json("list")["Registrations"]
+    assert len({row["Name"] for row in rows}) == len(rows) == 1203
     assert control.table("list").endswith("1203 names.\n")
 
 
@@ -106,10 +106,10 @@ def test_show(control):
     for word in (f"foo.{ZONE}", "10.0.0.1 10.0.0.2", "ECDSAP256SHA256", str(control.client.key.tag), "Published"):
         assert word in text, text
     shown = control.json("show", f"foo.{ZONE}")
-    assert shown["name"] == f"foo.{ZONE}" and shown["zone"] == ZONE and shown["algorithm"] == "ECDSAP256SHA256"
-    assert shown["key_tag"] == control.client.key.tag and shown["addresses"] == ["10.0.0.1", "10.0.0.2"]
-    assert shown["key_lease_ends"] > shown["lease_ends"] > shown["claimed"] > 0 and shown["source"] == "127.0.0.1"
-    assert shown["published"] == {"builtin": True} and len(shown["key_fingerprint"]) >= 64
+    assert shown["Name"] == f"foo.{ZONE}" and shown["Zone"] == ZONE and shown["Algorithm"] == "ECDSAP256SHA256"
+    assert shown["KeyTag"] == control.client.key.tag and shown["Addresses"] == ["10.0.0.1", "10.0.0.2"]
+    assert shown["KeyLeaseEndUSec"] > shown["LeaseEndUSec"] > shown["ClaimedUSec"] > 0 and shown["Source"] == "127.0.0.1"
+    assert shown["Upstreams"] == [{"Upstream": "builtin", "Published": True}] and len(shown["KeyFingerprint"]) >= 64
     assert "not claimed" in control.fails("show", f"bar.{ZONE}")
     assert "No zone served here" in control.fails("show", "bar")
     # One label is enough where one zone has it; a pattern is no name.
@@ -126,20 +126,20 @@ def test_zones_upstreams_status_statistics(lab):
     named = lab.named(ZONE).start()
     control = Control(lab, upstreams=[named.upstream(ZONE)])
     control.claim("foo", "10.0.0.1", "10.0.0.2")
-    zones = {row["zone"]: row for row in control.json("zones")["zones"]}
-    assert zones[ZONE]["names"] == 1 and zones[ZONE]["records"] == 2 and zones[ZONE]["builtin"] is False
-    assert zones["e.example"]["builtin"] is True and "10.0.0.0/8" in zones[ZONE]["allowed_nets"]
+    zones = {row["Zone"]: row for row in control.json("zones")["Zones"]}
+    assert zones[ZONE]["NameCount"] == 1 and zones[ZONE]["RecordCount"] == 2 and zones[ZONE]["Builtin"] is False
+    assert zones["e.example"]["Builtin"] is True and "10.0.0.0/8" in zones[ZONE]["AllowedNets"]
     assert "ZONE" in control.table("zones")
-    upstream, = control.json("upstreams")["upstreams"]
-    assert upstream["type"] == "nsupdate" and upstream["target"] == f"127.0.0.1@{named.port}"
-    assert upstream["state"] == "idle" and upstream["pending"] == upstream["refused"] == 0
-    assert upstream["last_success"] > 0 and upstream["zone"] == ZONE
+    upstream, = control.json("upstreams")["Upstreams"]
+    assert upstream["Type"] == "nsupdate" and upstream["Target"] == f"127.0.0.1@{named.port}"
+    assert upstream["State"] == "idle" and upstream["Pending"] == upstream["Refused"] == 0
+    assert upstream["LastSuccessUSec"] > 0 and upstream["Zone"] == ZONE
     status = control.json("status")
-    assert status["registrar_running"] is True and status["client_running"] is False
-    assert status["zones"] == control.json("zones")["zones"] and len(status["upstreams"]) == 1
+    assert status["RegistrarRunning"] is True and status["ClientRunning"] is False
+    assert status["Zones"] == control.json("zones")["Zones"] and len(status["Upstreams"]) == 1
     text = control.table()
     assert "Registrar (nsregd): running" in text and "Client (nsregc): not running" in text
-    counters = {row["counter"]: row["value"] for row in control.json("statistics")["statistics"]}
+    counters = {row["Counter"]: row["Value"] for row in control.json("statistics")["Statistics"]}
     assert counters["claims"] == 1 and counters["refusals"] == 0
     metrics = control.table("statistics", "--prometheus")
     assert "# TYPE nsreg_claims_total counter\nnsreg_claims_total 1\n" in metrics
@@ -147,11 +147,11 @@ def test_zones_upstreams_status_statistics(lab):
     assert all(re.fullmatch(r"# TYPE \w+ (counter|gauge)|\w+ \d+", line) for line in metrics.splitlines())
     named.stop()
     assert control.client.claim("bar", "10.0.0.3").rcode == "SERVFAIL"
-    upstream, = control.json("upstreams")["upstreams"]
-    assert upstream["state"] == "retrying" and upstream["pending"] >= 1 and upstream["last_error"]
+    upstream, = control.json("upstreams")["Upstreams"]
+    assert upstream["State"] == "retrying" and upstream["Pending"] >= 1 and upstream["LastError"]
     named.start()
     assert "tried again" in control.table("flush")
-    eventually(lambda: control.json("upstreams")["upstreams"][0]["state"] == "idle")
+    eventually(lambda: control.json("upstreams")["Upstreams"][0]["State"] == "idle")
     assert "compared" in control.table("reconcile")
     # Nothing for those who want none, or a document.
     assert control.table("--no-legend", "flush") == control.table("--json=short", "flush") == ""
@@ -168,8 +168,8 @@ def test_changing(control):
     control.claim("foo")
     control.table("revoke", "--block", f"foo.{ZONE}")
     assert control.client.claim("foo", "10.0.0.1").rcode != "NOERROR"
-    row, = control.json("reserved")["reserved"]
-    assert row["name"] == f"foo.{ZONE}" and len(row["refused_key"]) >= 64
+    row, = control.json("reserved")["Reserved"]
+    assert row["Name"] == f"foo.{ZONE}" and len(row["RefusedKeyFingerprint"]) >= 64
     assert other.claim("foo", "10.0.0.1").rcode == "NOERROR"
     control.table("reserve", f"bar.{ZONE}")
     assert other.claim("bar", "10.0.0.1").rcode != "NOERROR"
@@ -188,15 +188,15 @@ def test_others_are_told_to_become_root(control):
         if done.returncode == 127 or "Permission denied" in done.stderr and "setpriv" in done.stderr:
             pytest.skip("the build directory is closed to others")
         assert done.returncode == 1 and "root" in done.stderr and len(done.stderr.splitlines()) == 1
-    assert control.json("list")["registrations"]
+    assert control.json("list")["Registrations"]
 
 
 def test_reload(control):
     control.claim("foo")
     control.nsregd.write_configuration({**control.nsregd.config, "zones": {ZONE: {}, "new.example": {}}})
     assert "in force" in control.table("reload")
-    assert [row["zone"] for row in control.json("zones")["zones"]] == [ZONE, "new.example"]
-    assert len(control.json("list")["registrations"]) == 1
+    assert [row["Zone"] for row in control.json("zones")["Zones"]] == [ZONE, "new.example"]
+    assert len(control.json("list")["Registrations"]) == 1
     control.nsregd.write_configuration("zones:\n  d.example:\n    max-adr-ttl: 1h\n")
     error = control.fails("reload")
     assert "nsregd.yaml:3:" in error and "max-addr-ttl" in error
@@ -230,11 +230,11 @@ def test_monitor(control, form):
     if form == "json":
         def events():
             return [json.loads(line) for line in monitor.log().splitlines() if line.startswith("{")]
-        found = eventually(lambda: [one for one in events() if one["event"] == "NameExpired"] and events(), 30)
-        by_kind = {one["event"]: one for one in found}
-        assert {one["name"] for one in found if one["event"] == "NameClaimed"} >= {f"foo.{ZONE}", f"brief.{ZONE}"}
-        assert by_kind["NameReleased"]["name"] == f"foo.{ZONE}" and by_kind["NameExpired"]["name"] == f"brief.{ZONE}"
-        assert by_kind["ClaimRefused"]["reason"] and by_kind["ClaimRefused"]["source"] == "127.0.0.1"
+        found = eventually(lambda: [one for one in events() if one["Event"] == "NameExpired"] and events(), 30)
+        by_kind = {one["Event"]: one for one in found}
+        assert {one["Name"] for one in found if one["Event"] == "NameClaimed"} >= {f"foo.{ZONE}", f"brief.{ZONE}"}
+        assert by_kind["NameReleased"]["Name"] == f"foo.{ZONE}" and by_kind["NameExpired"]["Name"] == f"brief.{ZONE}"
+        assert by_kind["ClaimRefused"]["Reason"] and by_kind["ClaimRefused"]["Source"] == "127.0.0.1"
     else:
         for text in (rf"foo\.{ZONE} claimed from 127\.0\.0\.1", rf"foo\.{ZONE} refused to 127\.0\.0\.1: \w+",
                      rf"foo\.{ZONE} released", rf"brief\.{ZONE} expired"):
@@ -248,20 +248,20 @@ def test_client(lab, control):
     assert "nsregc does not run here" in control.fails("client")
     nsregc.start()
     control.bus.wait_for("org.nsreg.Client1")
-    eventually(lambda: control.json("client")["client"][0]["state"] == "registered")
-    row, = control.json("client", "status")["client"]
-    assert row["zone"] == ZONE and row["name"] == f"box.{ZONE}" and row["registered"] == "10.0.0.9"
-    assert row["server"] == f"127.0.0.1@{control.nsregd.port}" and row["next"] > 0
+    eventually(lambda: control.json("client")["Client"][0]["State"] == "registered")
+    row, = control.json("client", "status")["Client"]
+    assert row["Zone"] == ZONE and row["Name"] == f"box.{ZONE}" and row["Registered"] == ["10.0.0.9"]
+    assert row["Server"] == f"127.0.0.1@{control.nsregd.port}" and row["NextRefreshUSec"] > 0
     assert "registered" in control.table("client")
-    assert control.json("status")["client"][0]["name"] == f"box.{ZONE}"
+    assert control.json("status")["Client"][0]["Name"] == f"box.{ZONE}"
     assert "given up" in control.table("client", "release")
-    eventually(lambda: control.json("list")["registrations"] == [])
+    eventually(lambda: control.json("list")["Registrations"] == [])
     assert "registered again" in control.table("client", "refresh")
-    eventually(lambda: len(control.json("list")["registrations"]) == 1)
+    eventually(lambda: len(control.json("list")["Registrations"]) == 1)
     assert "looked for" in control.table("client", "rediscover")
     nsregc.write_configuration({**nsregc.config, "name": "crate"})
     assert "in force" in control.table("client", "reload")
-    eventually(lambda: [row["name"] for row in control.json("list")["registrations"]] == [f"crate.{ZONE}"])
+    eventually(lambda: [row["Name"] for row in control.json("list")["Registrations"]] == [f"crate.{ZONE}"])
 
 
 def test_client_without_a_zone(lab):
@@ -271,7 +271,7 @@ def test_client_without_a_zone(lab):
     done = bus.run(program("nsregctl"), "client", "status")
     assert done.returncode == 0 and "No zone to register in" in done.stdout, done
     done = bus.run(program("nsregctl"), "--json=short", "client", "status")
-    assert json.loads(done.stdout)["client"] == [], done
+    assert json.loads(done.stdout)["Client"] == [], done
 
 
 @pytest.mark.parametrize("words", [["frobnicate"], ["show"], ["show", "a", "b"], ["list", "a", "b"], ["--json=xml"],
@@ -428,7 +428,7 @@ def test_nothing_is_cut_without_a_mark(lab, columns, locale, ellipsis):
     client = lab.nsregc("a-rather-long-host-name", zones=[ZONE], server=control.nsregd, interfaces=["none*"],
                         extra_addresses=MANY, environment=control.bus.environment).start()
     control.bus.wait_for("org.nsreg.Client1")
-    eventually(lambda: control.json("client")["client"][0]["state"] == "registered")
+    eventually(lambda: control.json("client")["Client"][0]["State"] == "registered")
     for words in WORDS:
         piped = control.table(*words)
         known = set(piped.split())
@@ -477,6 +477,35 @@ def test_a_pager_of_somebody_else_runs_nothing(control, environment, secure):
     shown = on_a_terminal(control, 130, "list", PAGER=os.path.join(directory, "mine"),
                           PATH=f"{directory}:{os.environ['PATH']}", **environment)
     assert ("secure=1" in shown, "mine" in shown) == (secure, not secure), shown
+
+
+def test_one_schema(lab):
+    """A key is one word of one spelling, of one type wherever it is, and in the manual; no text is a key."""
+    named = lab.named(ZONE).start()
+    control = Control(lab, upstreams=[named.upstream(ZONE)])
+    control.claim("foo", "10.0.0.1", "fd00::1")
+    control.table("reserve", f"bar.{ZONE}")
+    lab.nsregc("box", zones=["e.example"], server=control.nsregd, interfaces=["none*"], extra_addresses=["10.0.0.9"],
+               environment=control.bus.environment).start()
+    control.bus.wait_for("org.nsreg.Client1")
+    documents = [control.json(*words) for words in (["status"], ["list"], ["list", "--type=A"], ["show", f"foo.{ZONE}"],
+                                                    ["zones"], ["upstreams"], ["reserved"], ["statistics"], ["client"])]
+    with open(os.path.join(os.environ["NSREG_SOURCE"], "man", "nsregctl.1"), encoding="ascii") as page:
+        manual = set(re.findall(r"[A-Z]\w+", page.read().split(".Sh JSON")[1].split(".Sh ENV")[0]))
+    types = {}
+
+    def look(value):
+        for key, member in value.items():
+            assert re.fullmatch("([A-Z][a-z]+|USec)+", key) and key in manual, key
+            assert types.setdefault(key, type(member)) is type(member), key
+            assert not key.endswith("USec") or isinstance(member, int), key
+            for one in member if isinstance(member, list) else []:
+                if isinstance(one, dict):
+                    look(one)
+
+    for document in documents:
+        look(document)
+    assert types["Addresses"] is types["Registered"] is types["AllowedNets"] is list
 
 
 def options_of(help_text):

@@ -369,9 +369,9 @@ def test_bus_and_nsregctl(lab):
     assert listed.returncode == 0 and "\\027[31m\\200" in listed.stdout and "SSHFP" not in listed.stdout, listed
     for words, types in ((["--type=any"], {"A", "SSHFP", "TXT"}), (["--type=SSHFP", "l*p"], {"SSHFP"}), (["--type=a"], {"A"}),
                          (["--type=TLSA"], set()), (["--type=any", "x*"], set())):
-        listed = json.loads(bus.run(program("nsregctl"), "--json=short", "list", *words).stdout)["records"]
-        assert {record["type"] for record in listed} == types, (words, listed)
-        assert all(record["registration"] == f"lamp.{ZONE}" for record in listed)
+        listed = json.loads(bus.run(program("nsregctl"), "--json=short", "list", *words).stdout)["Records"]
+        assert {record["Type"] for record in listed} == types, (words, listed)
+        assert all(record["Registration"] == f"lamp.{ZONE}" for record in listed)
     assert bus.run(program("nsregctl"), "list", "--type=nonsense").returncode == 2
     assert bus.run(program("nsregctl"), "zones", "--type=TXT").returncode == 2
     # Page by page, each a name.
@@ -388,9 +388,9 @@ def test_bus_and_nsregctl(lab):
     assert seen == [f"{label}.{ZONE}" for label in ("lamp", "more0", "more1", "more2")]
 
     told = json.loads(bus.run(program("nsregctl"), "--json=short", "show", f"lamp.{ZONE}").stdout)
-    assert {(record["type"], record["rdata"]) for record in told["records"]} == {
+    assert {(record["Type"], record["Data"]) for record in told["Records"]} == {
         ("SSHFP", SSHFP), ("TXT", '"\\027[31m\\200"')}
-    assert told["addresses"] == ["10.0.0.1"]
+    assert told["Addresses"] == ["10.0.0.1"]
 
 
 @pytest.mark.parametrize("seed", range(2))

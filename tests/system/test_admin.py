@@ -98,7 +98,7 @@ def test_others_may_look_and_not_touch(container, lab, polkit):
     done = container.run("nsregctl", "revoke", f"printer.{ZONE}")
     assert "free" in done.stdout and done.stderr == ""
     eventually(lambda: named.addresses(f"printer.{ZONE}") == set(), what="the records leave the upstream")
-    assert json.loads(container.run("nsregctl", "--json=short", "list").stdout)["registrations"] == []
+    assert json.loads(container.run("nsregctl", "--json=short", "list").stdout)["Registrations"] == []
     assert client().claim("printer", "10.0.0.7").rcode == "NOERROR"
     assert named.addresses(f"printer.{ZONE}") == {"10.0.0.7"}
 
@@ -112,7 +112,7 @@ polkit.addRule(function(action, subject) {
 """)
     claimed(container)
     container.run("nsregctl", "revoke", f"printer.{ZONE}", user=NOBODY)
-    assert json.loads(container.run("nsregctl", "--json=short", "list").stdout)["registrations"] == []
+    assert json.loads(container.run("nsregctl", "--json=short", "list").stdout)["Registrations"] == []
     done = container.run("nsregctl", "revoke", f"printer.{ZONE}", user=2, check=False)
     assert done.returncode == 1 and "root" in done.stderr
 

@@ -175,7 +175,7 @@ def test_a_user_without_credentials_keeps_the_key_at_home(container):
 def owner(container, label="laptop"):
     """The fingerprint of the key that has the name; None while nobody has it."""
     done = container.run("nsregctl", "--json=short", "show", f"{label}.{ZONE}", check=False)
-    return json.loads(done.stdout)["key_fingerprint"] if done.returncode == 0 else None
+    return json.loads(done.stdout)["KeyFingerprint"] if done.returncode == 0 else None
 
 
 def by_hand(container, *words, **options):

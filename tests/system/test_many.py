@@ -54,8 +54,8 @@ def test_a_hundred_thousand_names(crowd):
     asker = threading.Thread(target=ask)
     asker.start()
     try:
-        listed = json.loads(crowd.run("nsregctl", "--json=short", "list", user=NOBODY).stdout)["registrations"]
-        assert len({row["name"] for row in listed}) == len(listed) == COUNT
+        listed = json.loads(crowd.run("nsregctl", "--json=short", "list", user=NOBODY).stdout)["Registrations"]
+        assert len({row["Name"] for row in listed}) == len(listed) == COUNT
         tree = crowd.run("busctl", "--list", "tree", REGISTRY[0], user=NOBODY).stdout.split()
         assert 100 < len([path for path in tree if "/name/" in path]) <= 1000
 

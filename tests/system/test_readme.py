@@ -107,9 +107,9 @@ def test_the_command_and_the_service_are_one_device(container):
     before = section(*QUICK).split("and for good with", 1)
     follow(container, before[0])
     claimed = container.run("nsregctl", "--json=short", "show", "lamp.home.arpa").stdout
-    fingerprint = re.search(r'"key_fingerprint":"([^"]+)"', claimed).group(1)
+    fingerprint = re.search(r'"KeyFingerprint":"([^"]+)"', claimed).group(1)
     follow(container, "and for good with" + before[1])
     assert fingerprint == container.run("busctl", "get-property", *CLIENT, "KeyFingerprint").stdout.split('"')[1]
     shown = container.run("nsregctl", "--json=short", "show", "lamp.home.arpa").stdout
-    assert f'"key_fingerprint":"{fingerprint}"' in shown
+    assert f'"KeyFingerprint":"{fingerprint}"' in shown
     assert [entry for entry in container.journal("-u", "nsregc.service") if "refused" in str(entry["MESSAGE"])] == []
