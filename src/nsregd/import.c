@@ -426,7 +426,8 @@ static int import_files(const struct nsregd_config *config, struct registry *reg
         if (r < 0) {
                 log_error("Cannot open the database in %s: %s.%s", config->data_dir, why ?: strerror(-r),
                           r == -EBUSY ? " Stop nsregd first." : "");
-                service_user_explain(config->data_dir);
+                /* What it says comes beside. */
+                (void) service_user_explain(config->data_dir);
         } else
                 r = import_into(config, registry, store, files, n_files);
         store_free(store);

@@ -24,6 +24,7 @@
 #include "nsregd/reload.h"
 #include "nsregd/repeat.h"
 #include "nsregd/request.h"
+#include "nsregd/service-user.h"
 #include "nsregd/standing.h"
 #include "nsregd/status.h"
 #include "nsregd/stop.h"
@@ -240,7 +241,7 @@ static int open_store(struct context *context)
                           "Environment=NSREG_BOOT_ID=%%b.");
         else if (r == -EBUSY)
                 log_error("The database %s/registry.db is in use: another nsregd runs on it.", directory);
-        else if (r < 0)
+        else if (r == -EBADMSG || (r < 0 && !service_user_explain(directory)))
                 log_error("Cannot open the database %s/registry.db: %s. It was left as it is; if it is "
                           "damaged, move it away or restore a copy.",
                           directory, why ?: strerror(-r));
@@ -270,6 +271,8 @@ static int begin(struct context *context)
         r = store_start(context->store);
         if (r < 0) {
                 log_error("Cannot write the database in %s: %s.", context->config->data_dir, strerror(-r));
+                /* What it says comes beside. */
+                (void) service_user_explain(context->config->data_dir);
                 return r;
         }
         context->write_back = write_back_new(context->store, context->registry, WRITE_BACK_ROUND_USEC);

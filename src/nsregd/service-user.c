@@ -210,18 +210,22 @@ static bool has_closed_file(const char *path)
         bool closed = false;
 
         while (directory && !closed && (entry = readdir(directory)))
-                closed = faccessat(dirfd(directory), entry->d_name, R_OK | W_OK, AT_EACCESS) < 0 &&
+                /* "." is the directory itself; the one above it is nobody's business. */
+                closed = !streq(entry->d_name, "..") &&
+                         faccessat(dirfd(directory), entry->d_name, R_OK | W_OK, AT_EACCESS) < 0 &&
                          errno == EACCES;
         if (directory)
                 closedir(directory);
         return closed;
 }
 
-void service_user_explain(const char *directory)
+bool service_user_explain(const char *directory)
 {
         const struct passwd *user = getpwuid(geteuid());
 
-        if (user && has_closed_file(directory))
-                log_error("%s belongs to %s, who cannot use all that is in it. Type: chown -R %s: %s",
-                          directory, user->pw_name, user->pw_name, directory);
+        if (!user || !has_closed_file(directory))
+                return false;
+        log_error("%s is used by %s, who cannot use all that is in it. Type: chown -R %s: %s", directory,
+                  user->pw_name, user->pw_name, directory);
+        return true;
 }

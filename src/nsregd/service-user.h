@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include <stdbool.h>
+
 /* Root can read what the service, which runs as a user of its own, cannot: for --check-config. And what root
  * writes the service can not even read: for --import-keydb. */
 
@@ -14,5 +16,6 @@ int service_user_check(const struct nsregd_config *config);
  * whose it is, for good: what is made in it then is that user's. 0 or -errno. */
 int service_user_enter(const char *directory, bool of_service);
 
-/* After a failure in that directory: what to type, if it is for files in it that are others'. */
-void service_user_explain(const char *directory);
+/* After a failure in that directory: says what to type, if it is for what is in it being others'; whether it
+ * is. */
+bool service_user_explain(const char *directory);

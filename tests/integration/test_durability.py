@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from lab import Key, Update, eventually
+from lab import Key, Update, eventually, program
 
 ZONE = "d.example"
 OPTIONS = {"allowed-nets": ["127.0.0.0/8", "10.0.0.0/8"], "min-addr-ttl": "1s"}
@@ -222,6 +222,27 @@ def test_damaged_database_is_not_overwritten(lab):
     assert "registry.db" in errors and "left as it is" in errors
     with open(path, "rb") as database:
         assert database.read() == damaged
+
+
+@pytest.mark.parametrize("closed", ["registry.db", "registry.db-wal"])
+def test_a_database_of_somebody_else_is_told(lab, tmp_path, closed):
+    """What belongs to another user is not damaged: who it is that may not write it, and what to type."""
+    nsregd = lab.nsregd(zones={ZONE: OPTIONS}).start()
+    nsregd.term()
+    directory = nsregd.data_dir
+    for path in (directory, *(os.path.join(directory, name) for name in os.listdir(directory))):
+        os.chown(path, 65534, 65534)
+    os.chown(os.path.join(directory, closed), 0, 0)
+    for above in (tmp_path, *tmp_path.parents[:2], os.path.dirname(directory), os.path.dirname(os.path.dirname(directory))):
+        os.chmod(above, 0o755)
+    os.chmod(nsregd.config_path, 0o644)
+    done = subprocess.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", program("nsregd"), "-c",
+                           nsregd.config_path], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60,
+                          env={**os.environ, **nsregd.environment}, check=False)
+    if "Permission denied" in done.stdout and "setpriv" in done.stdout:
+        pytest.skip("the build directory is closed to others")
+    assert done.returncode == 1 and "I/O" not in done.stdout and "damaged" not in done.stdout, done.stdout
+    assert f"chown -R nobody: {directory}" in done.stdout, done.stdout
 
 
 def test_second_daemon_on_one_database_is_told(lab):
