@@ -353,9 +353,10 @@ int publisher_reconcile(struct publisher *publisher, const struct registry *regi
         return 0;
 }
 
-void upstream_restarted(struct upstream *upstream)
+void upstream_restarted(struct upstream *upstream, bool surely)
 {
-        (void) sweep_start(upstream, true);
+        /* Without memory the next reconciliation finds it. */
+        (void) sweep_start(upstream, surely);
 }
 
 static int arm(struct publisher *publisher)

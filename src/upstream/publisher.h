@@ -217,8 +217,9 @@ void upstream_serial(struct upstream *upstream, unsigned lane, int error, uint32
 /* For drivers: a connection was made; perhaps to another server than the last. Nothing is sent from within.
  */
 void upstream_connected(struct upstream *upstream);
-/* For drivers: the server has forgotten everything. */
-void upstream_restarted(struct upstream *upstream);
+/* For drivers: the server has forgotten everything; or, not "surely", it may have, or was known by another
+ * name: then nothing that is there is touched. */
+void upstream_restarted(struct upstream *upstream, bool surely);
 /* For drivers: a batch was acknowledged. */
 void upstream_succeeded(struct upstream *upstream);
 usec_t upstream_now(void); /* the plans' clock */

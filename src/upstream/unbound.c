@@ -40,6 +40,7 @@ struct unbound {
         sd_event_source *watch_source;
         char marker[64];
         bool checked; /* the marker was seen, and nothing has failed since */
+        bool known;   /* the marker was there, or put there, in this life */
         enum step step;
         unsigned n_sent; /* lines of the command under way */
         bool removed;    /* of this batch something is gone already */
@@ -246,7 +247,7 @@ static void read_zones(struct unbound *driver, const char *reply)
         (void) dns_name_parse(driver->marker, &marker);
         if (!lists_zone(reply, &marker)) {
                 log_debug("%s has been restarted, or is new.", upstream->identity);
-                upstream_restarted(upstream);
+                upstream_restarted(upstream, driver->known);
                 text_add(&driver->new_zones, "%s static\n", driver->marker);
                 driver->n_new_zones++;
         }
@@ -465,7 +466,7 @@ static void next_step(struct unbound *driver)
                 begin_step(driver, STEP_ADD_ZONES);
                 return;
         case STEP_ADD_ZONES:
-                driver->checked = true;
+                driver->checked = driver->known = true;
                 text_clear(&driver->new_zones);
                 if (driver->batch) {
                         begin_step(driver, first_step(driver->batch));
