@@ -19,9 +19,10 @@ COUNT = 100000
 def multiply(path):
     """Copies the one registration that is there to so many."""
     with sqlite3.connect(path) as database:
+        database.create_function("address", 1, lambda n: bytes((10, n >> 16, n >> 8 & 255, n & 255)))
         for table in ("names", "ends", "records"):
             columns = [row[1] for row in database.execute(f"PRAGMA table_info({table})")]
-            value = {"label": "'host' || n", "address": "'10.' || (n / 65536) || '.' || (n / 256 % 256) || '.' || (n % 256)"}
+            value = {"label": "'host' || n", "rdata": "address(n)"}
             database.execute(
                 f"WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < {COUNT - 1})"
                 f" INSERT INTO {table} SELECT {', '.join(value.get(column, column) for column in columns)}"
