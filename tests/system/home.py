@@ -11,7 +11,9 @@ from lab.client import Client
 
 ZONE = "home.example"
 PORT = 8053
-CONFIG = {"zones": {ZONE: {"allowed-nets": ["127.0.0.0/8", "10.0.0.0/8"], "max-addr-ttl": "1h"}}}
+# One address plays many machines here.
+CONFIG = {"zones": {ZONE: {"allowed-nets": ["127.0.0.0/8", "10.0.0.0/8"], "max-addr-ttl": "1h",
+                           "max-names-per-source": 0}}}
 REGISTRY = ("org.nsreg.Registry1", "/org/nsreg/Registry1", "org.nsreg.Registry1.Manager")
 CLIENT = ("org.nsreg.Client1", "/org/nsreg/Client1", "org.nsreg.Client1.Manager")
 
