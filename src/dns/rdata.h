@@ -33,9 +33,9 @@ uint16_t rdata_type_registrable(unsigned n);
 int rdata_read(const struct dns_message *message, const struct dns_rr *rr, bool as_answer, uint8_t **ret,
                uint16_t *ret_length, const char **why);
 
-/* Presentation form, printable ASCII whatever the octets; allocated, NULL when memory is out. Where a type
- * has no form here, or the octets have not that form: RFC 3597's ("\# 4 0a000001"). */
-char *rdata_format(uint16_t type, const uint8_t *octets, size_t length);
+/* "number": the type. Presentation form, printable ASCII whatever the octets; allocated, NULL when memory is
+ * out. Where a type has no form here, or the octets have not that form: RFC 3597's ("\# 4 0a000001"). */
+char *rdata_format(uint16_t number, const uint8_t *octets, size_t length);
 /* From presentation form, RFC 3597's included: for texts of people and of servers that are trusted. "*ret" is
  * the caller's. 0, -EINVAL, -ENOMEM. */
-int rdata_parse(uint16_t type, const char *text, uint8_t **ret, uint16_t *ret_length);
+int rdata_parse(uint16_t number, const char *text, uint8_t **ret, uint16_t *ret_length);

@@ -7,7 +7,7 @@
 #include "store/store.h"
 
 /* --import-keydb: files named <zone>keydb. Says what happens. 0 or -errno. */
-int import_keydbs(const char *config_path, char **files, int n_files);
+int import_keydbs(const char *config_path, char **paths, int n_files);
 
 struct context;
 
