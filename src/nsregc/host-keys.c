@@ -5,7 +5,6 @@
 #include <openssl/evp.h>
 #include <openssl/sha.h>
 #include <stdio.h>
-#include <sys/inotify.h>
 
 #include "dns/protocol.h"
 #include "util/file.h"
@@ -96,52 +95,4 @@ int host_keys_read(const char *directory, struct extra_record_list *list)
                 r = add_file(found.gl_pathv[i], list);
         globfree(&found);
         return n == GLOB_NOSPACE ? -ENOMEM : r;
-}
-
-/* --- change --- */
-
-struct host_keys_watch {
-        sd_event_source *source;
-        void (*changed)(void *userdata);
-        void *userdata;
-};
-
-static int on_inotify(sd_event_source *source, const struct inotify_event *event, void *userdata)
-{
-        struct host_keys_watch *watch = userdata;
-
-        if ((event->mask & IN_Q_OVERFLOW) ||
-            (event->len > 0 && strncmp(event->name, "ssh_host_", strlen("ssh_host_")) == 0))
-                watch->changed(watch->userdata);
-        return 0;
-}
-
-int host_keys_watch_new(sd_event *event, const char *directory, void (*changed)(void *userdata),
-                        void *userdata, struct host_keys_watch **ret)
-{
-        struct host_keys_watch *watch = calloc(1, sizeof(*watch));
-        int r;
-
-        if (!watch)
-                return -ENOMEM;
-        watch->changed = changed;
-        watch->userdata = userdata;
-        r = sd_event_add_inotify(event, &watch->source, directory,
-                                 IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_ONLYDIR,
-                                 on_inotify, watch);
-        if (r < 0) {
-                free(watch);
-                return r;
-        }
-        *ret = watch;
-        return 0;
-}
-
-struct host_keys_watch *host_keys_watch_free(struct host_keys_watch *watch)
-{
-        if (!watch)
-                return NULL;
-        sd_event_source_disable_unref(watch->source);
-        free(watch);
-        return NULL;
 }

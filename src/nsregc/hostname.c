@@ -3,7 +3,6 @@
 
 #include <ctype.h>
 #include <stdio.h>
-#include <sys/inotify.h>
 
 #include "dns/name.h"
 #include "util/escape.h"
@@ -11,12 +10,6 @@
 
 #define FILE_MAX      4096
 #define LABEL_WHY_MAX 208
-
-struct hostname_watch {
-        sd_event_source *source;
-        void (*changed)(void *userdata);
-        void *userdata;
-};
 
 /* The first label, and its length. Comments and empty lines may stand before the name. */
 static const char *first_label(const char *text, size_t *ret_length)
@@ -108,43 +101,4 @@ void hostname_why(const char *configured, const char *directory, int error, char
         } else
                 (void) snprintf(ret, HOSTNAME_WHY_MAX, "This machine's static host name cannot be read: %s",
                                 strerror(-error));
-}
-
-/* The directory is watched, since the file is replaced as a whole. */
-static int on_inotify(sd_event_source *source, const struct inotify_event *event, void *userdata)
-{
-        struct hostname_watch *watch = userdata;
-
-        if ((event->mask & IN_Q_OVERFLOW) || (event->len > 0 && streq(event->name, "hostname")))
-                watch->changed(watch->userdata);
-        return 0;
-}
-
-int hostname_watch_new(sd_event *event, const char *directory, void (*changed)(void *userdata),
-                       void *userdata, struct hostname_watch **ret)
-{
-        struct hostname_watch *watch = calloc(1, sizeof(*watch));
-        int r;
-
-        if (!watch)
-                return -ENOMEM;
-        watch->changed = changed;
-        watch->userdata = userdata;
-        r = sd_event_add_inotify(event, &watch->source, directory,
-                                 IN_CLOSE_WRITE | IN_MOVED_TO | IN_DELETE | IN_ONLYDIR, on_inotify, watch);
-        if (r < 0) {
-                free(watch);
-                return r;
-        }
-        *ret = watch;
-        return 0;
-}
-
-struct hostname_watch *hostname_watch_free(struct hostname_watch *watch)
-{
-        if (!watch)
-                return NULL;
-        sd_event_source_disable_unref(watch->source);
-        free(watch);
-        return NULL;
 }

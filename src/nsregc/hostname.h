@@ -4,8 +4,6 @@
 /* The machine's name for the DNS: the first label of the static host name. A transient name (by DHCP, or none
  * at all) is not the machine's own and is not registered; neither is "localhost". */
 
-#include <systemd/sd-event.h>
-
 #include "dns/protocol.h"
 #include "util/macro.h"
 
@@ -24,10 +22,3 @@ int hostname_choose(const char *configured, const char *directory, char ret[stat
 /* What hostname_choose() failed for (its error), and what to do, as a sentence without its full stop. */
 void hostname_why(const char *configured, const char *directory, int error,
                   char ret[static HOSTNAME_WHY_MAX]);
-
-struct hostname_watch;
-/* Told when the file was written or replaced. */
-int hostname_watch_new(sd_event *event, const char *directory, void (*changed)(void *userdata),
-                       void *userdata, struct hostname_watch **ret);
-struct hostname_watch *hostname_watch_free(struct hostname_watch *watch);
-DEFINE_CLEANUP(struct hostname_watch *, hostname_watch_free)

@@ -25,7 +25,7 @@ struct manager {
         struct address_rules rules;
         struct address_monitor *addresses;
         struct link_monitor *links;
-        struct hostname_watch *hostname;
+        struct directory_watch *hostname;
         struct clock_watch *clock;
         struct bus_connection *connection;
         const struct manager_watcher *watcher; /* NULL: nobody */
@@ -36,7 +36,7 @@ struct manager {
         struct ledger_keeper *ledger_keeper;
         struct extra_record_list requested; /* beside addresses, by whoever asked for them */
         struct extra_record_list left;      /* that an earlier process may have left, and that go */
-        struct host_keys_watch *host_keys;
+        struct directory_watch *host_keys;
         const struct dns_keypair *roll_pair;
         bool roll_left, roll_begun;
         struct registration *registrations[REGISTRATIONS_MAX];

@@ -2,6 +2,7 @@
 
 /* What is registered beside addresses: by the configuration, the host keys of sshd, and on request. */
 
+#include "nsregc/directory-watch.h"
 #include "nsregc/host-keys.h"
 #include "nsregc/manager-internal.h"
 #include "util/log.h"
@@ -58,12 +59,13 @@ void manager_watch_host_keys(struct manager *manager)
         int r;
 
         if (!manager->config->ssh_host_keys) {
-                manager->host_keys = host_keys_watch_free(manager->host_keys);
+                manager->host_keys = directory_watch_free(manager->host_keys);
                 return;
         }
         if (manager->host_keys)
                 return;
-        r = host_keys_watch_new(manager->event, ssh_directory(), on_host_keys, manager, &manager->host_keys);
+        r = directory_watch_new(manager->event, ssh_directory(), HOST_KEYS_PATTERN, on_host_keys, manager,
+                                &manager->host_keys);
         if (r < 0)
                 log_notice("Changes of the keys in %s are not seen: %s", ssh_directory(), strerror(-r));
 }

@@ -5,6 +5,7 @@
 
 #include "nsregc/address.h"
 #include "nsregc/clock.h"
+#include "nsregc/directory-watch.h"
 #include "nsregc/discovery.h"
 #include "nsregc/hostname.h"
 #include "nsregc/ledger-keeper.h"
@@ -368,7 +369,8 @@ static int manager_setup(struct manager *manager)
         r = clock_watch_new(manager->event, on_woken, manager, &manager->clock);
         if (r < 0)
                 log_debug("Steps of the clock are not seen: %s", strerror(-r));
-        r = hostname_watch_new(manager->event, HOSTNAME_DIRECTORY, on_hostname, manager, &manager->hostname);
+        r = directory_watch_new(manager->event, HOSTNAME_DIRECTORY, "hostname", on_hostname, manager,
+                                &manager->hostname);
         if (r < 0)
                 log_debug("Changes of the host name are not seen: %s", strerror(-r));
         r = address_monitor_new(manager->event, &manager->rules, on_addresses, manager, &manager->addresses);
@@ -469,12 +471,12 @@ struct manager *manager_free(struct manager *manager)
                 registration_free(manager->registrations[i]);
         discovery_free(manager->discovery);
         address_monitor_free(manager->addresses);
-        hostname_watch_free(manager->hostname);
+        directory_watch_free(manager->hostname);
         clock_watch_free(manager->clock);
         manager->connection = bus_connection_free(manager->connection);
         link_monitor_free(manager->links);
         resolver_free(manager->resolver);
-        host_keys_watch_free(manager->host_keys);
+        directory_watch_free(manager->host_keys);
         extra_record_list_clear(&manager->requested);
         extra_record_list_clear(&manager->left);
         ledger_keeper_free(manager->ledger_keeper);
