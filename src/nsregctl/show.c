@@ -57,6 +57,14 @@ static int row_time(struct view *view, const char *title, uint64_t usec)
         return row(view, title, usec > 0 ? timestamp_format(text, sizeof(text), usec) : "");
 }
 
+/* Out of the array, its variant and the property, unless reading has failed. */
+static int leave_array(sd_bus_message *reply, int r)
+{
+        for (unsigned i = 0; i < 3 && r >= 0; i++)
+                r = sd_bus_message_exit_container(reply);
+        return r;
+}
+
 static int show_published(sd_bus_message *reply, struct view *view)
 {
         const char *upstream;
@@ -82,11 +90,7 @@ static int show_published(sd_bus_message *reply, struct view *view)
         }
         if (!view->table)
                 json_end(&view->json, ']');
-        if (r >= 0)
-                r = sd_bus_message_exit_container(reply);
-        if (r >= 0)
-                r = sd_bus_message_exit_container(reply);
-        return r < 0 ? r : sd_bus_message_exit_container(reply);
+        return leave_array(reply, r);
 }
 
 static int show_addresses(sd_bus_message *reply, struct view *view)
@@ -173,11 +177,7 @@ static int show_records(sd_bus_message *reply, struct view *view)
         }
         if (!view->table)
                 json_end(&view->json, ']');
-        if (r >= 0)
-                r = sd_bus_message_exit_container(reply);
-        if (r >= 0)
-                r = sd_bus_message_exit_container(reply);
-        return r < 0 ? r : sd_bus_message_exit_container(reply);
+        return leave_array(reply, r);
 }
 
 static int show_label(sd_bus_message *reply, const struct label *label, struct view *view)
